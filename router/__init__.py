@@ -1,0 +1,29 @@
+"""tenant-router: the front door of a multi-tenant portal.
+
+Three planes live in one worker process. The **edge** moves bytes and decides; the **portal** (customers'
+pages) and the **console** (operators' pages and API) are upstreams of the edge, so there is one way that
+bytes move, whatever answers: client → edge → some upstream.
+
+The journey of a request, and the file that owns each step::
+
+    accept        edge/listener.py       limits, PROXY protocol
+    ClientHello   edge/client_hello.py   peeked, never consumed
+    certificate   certificates/keyring.py
+    head          edge/client.py         httptools, then the stricter rules; edge/visit.py makes the Visit
+    tenant        tenants/directory.py   memory → Redis → database
+    session       identity/sessions.py   memory → Redis → database
+    decide        edge/decide.py         one pure function, one table
+    forward       edge/exchange.py       over edge/upstream.py, header rules from edge/headers.py
+    account       observe/logs.py        one line a visit
+
+The journey of a certificate::
+
+    upload        cli/certificate.py, or a file in certs/ (certificates/folder.py)
+    judge         certificates/bundle.py
+    store         certificates/vault.py  key encrypted, a row in `changes`
+    serve         certificates/keyring.py swaps its entry; open connections keep theirs
+
+The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
+cli → demo → serve, supervisor → edge, portal, console → tenants, certificates, identity, mail → storage →
+observe → settings → hostname, errors.
+"""

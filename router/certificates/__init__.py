@@ -1,0 +1,1 @@
+"""Certificates: judged when uploaded, encrypted at rest, ready in use."""

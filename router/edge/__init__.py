@@ -1,0 +1,1 @@
+"""The edge: moves bytes and decides."""

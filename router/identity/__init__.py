@@ -1,0 +1,1 @@
+"""Identity: users, passwords, sessions, and the signed statement of who is asking."""

@@ -1,0 +1,1 @@
+"""The portal: the customers' pages, in the tenant's own look."""

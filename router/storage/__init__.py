@@ -1,0 +1,1 @@
+"""Storage: the database is the truth, the cache only makes it fast."""

@@ -1,0 +1,1 @@
+"""Tenants: who they are, which hostnames are theirs, how to find them."""

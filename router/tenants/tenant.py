@@ -1,0 +1,91 @@
+"""Tenants as every room sees them: frozen values.
+
+PURE. What the directory answers and what Redis holds; how it is stored is storage/schema.py's business.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from router.errors import BadInput
+from router.hostname import Hostname
+
+TenantStatus = Literal["active", "suspended"]
+
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}|#[0-9A-Fa-f]{3}")
+_SLUG = re.compile(r"(?!-)[a-z0-9-]{1,40}(?<!-)")
+_MAX_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where a tenant's authenticated traffic goes: ``http://host:port`` or ``https://host:port``."""
+
+    url: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Branding:
+    """How the tenant's portal looks: its name, its theme, its colour as ``#rrggbb``."""
+
+    name: str
+    theme_colour: str
+    theme: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A company whose customers use the portal.
+
+    ``hostname`` is the portal address that customers are given: the tenant's own hostname once it is
+    active, else the platform sub-domain. ``version`` grows by one with every change.
+    """
+
+    id: str
+    slug: str
+    hostname: Hostname
+    branding: Branding
+    upstreams: tuple[Upstream, ...]
+    status: TenantStatus = "active"
+    allow_registration: bool = False
+    public_paths: tuple[str, ...] = ()
+    version: int = 1
+
+
+def parse_colour(raw: str) -> str:
+    """Read an HTML hexadecimal colour into ``#rrggbb``.
+
+    Raises ``BadInput("bad_colour")``.
+    """
+    text = raw.strip()
+    if _COLOUR.fullmatch(text) is None:
+        raise BadInput("bad_colour", f"“{text[:20]}” is not a colour: write # and six hexadecimal digits, as in #0B6E4F.")
+    digits = text[1:].lower()
+    return f"#{digits}" if len(digits) == 6 else "#" + "".join(digit * 2 for digit in digits)  # noqa: PLR2004
+
+
+def parse_slug(raw: str) -> str:
+    """Read the short name that becomes the platform sub-domain.
+
+    Raises ``BadInput("bad_slug")``.
+    """
+    if _SLUG.fullmatch(raw) is None:
+        raise BadInput(
+            "bad_slug",
+            f"“{raw[:60]}” cannot be a tenant's short name: use 1 to 40 of a–z, 0–9 and -, not at an end.",
+        )
+    return raw
+
+
+def parse_name(raw: str) -> str:
+    """Read a tenant's display name: 1 to 80 printable characters.
+
+    Raises ``BadInput("bad_name")``.
+    """
+    name = " ".join(raw.split())
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise BadInput("bad_name", f"A tenant's name has 1 to {_MAX_NAME} printable characters.")
+    return name
