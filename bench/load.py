@@ -1,0 +1,70 @@
+"""The load generator: wrk, a fixed number of connections, each asking again once it is answered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from processes import BenchError, find_program
+from stage import BROWSER_HEADERS, HOSTNAME, SESSION_COOKIE
+
+if TYPE_CHECKING:
+    from peers.peer import Peer
+    from stage import Stage
+
+CONNECTIONS = 32
+
+# wrk takes the server name and Host from the address; only where it connects to is said here.
+_SCRIPT = """\
+function wrk.resolve(host, service)
+   wrk.addrs = wrk.lookup("127.0.0.1", service)
+end
+function done(summary, latency, requests)
+   local e = summary.errors
+   io.write(string.format(
+      '\\n{"requests": %d, "microseconds": %d, "failed": %d, "refused": %d, "p50": %d, "p99": %d}\\n',
+      summary.requests, summary.duration, e.connect + e.read + e.write + e.timeout, e.status,
+      latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk counted. Latencies are in milliseconds, as the client saw them."""
+
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+
+
+def put_load(peer: Peer, stage: Stage, seconds: int) -> Load:
+    """Ask ``peer`` for pages for ``seconds``, over connections that are kept.
+
+    Raises ``BenchError`` if a single request failed or was refused: the figures would be of other work.
+    """
+    script = stage.folder / "load.lua"
+    script.write_text(_SCRIPT)
+    headers = {**BROWSER_HEADERS, "Cookie": f"{SESSION_COOKIE}={peer.token}"}
+    command = [find_program("taskset"), "--cpu-list", str(stage.cores.load), find_program("wrk")]
+    command += ["--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+    command += [part for name, value in headers.items() for part in ("--header", f"{name}: {value}")]
+    command += ["--script", str(script), f"https://{HOSTNAME}:{peer.port}/invoices"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 20)
+    if ran.returncode != 0:
+        raise BenchError(f"wrk ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
+    return _read(peer, json.loads(ran.stdout.strip().splitlines()[-1]))
+
+
+def _read(peer: Peer, counted: dict[str, int]) -> Load:
+    if counted["failed"] or counted["refused"] or not counted["requests"]:
+        raise BenchError(f"{peer.process.name} did not answer all: {counted}\n{peer.process.last_words()}")
+    return Load(
+        requests=counted["requests"],
+        seconds=counted["microseconds"] / 1e6,
+        p50=counted["p50"] / 1e3,
+        p99=counted["p99"] / 1e3,
+    )

@@ -1,0 +1,19 @@
+"""The peers, in the order of the table: one module each, added here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from peers import haproxy_plain, nginx_auth, nginx_plain
+
+if TYPE_CHECKING:
+    from peers.peer import Recipe
+
+RECIPES: Final[tuple[Recipe, ...]] = (
+    nginx_plain.RECIPE,
+    nginx_auth.RECIPE,
+    haproxy_plain.RECIPE,
+)
+
+# What the others are compared with, column by column.
+BASELINES: Final = (nginx_plain.RECIPE.name, nginx_auth.RECIPE.name)

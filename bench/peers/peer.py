@@ -1,0 +1,37 @@
+"""What a peer is: a recipe to start it, and what is known of it once it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processes import Process
+    from stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A proxy that runs: its HTTPS port on 127.0.0.1 and the session cookie's value to show it."""
+
+    process: Process
+    port: int
+    token: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to start a peer.
+
+    ``name`` is for the command line, ``title`` for the table. ``checks_session`` says whether it must refuse
+    a visit without the cookie, which is tried before anything is measured. ``start`` raises ``BenchError``
+    when the peer cannot be had here.
+    """
+
+    name: str
+    title: str
+    checks_session: bool
+    start: Callable[[Stage], Peer]

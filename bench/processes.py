@@ -1,0 +1,140 @@
+"""The processes of a run: started on one core, timed by the kernel, and always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STOP_SECONDS = 10.0
+_START_SECONDS = 30.0
+
+# What stands after the command's name in /proc/PID/stat, which may itself hold spaces: see proc(5).
+_PARENT = 1
+_TIMES = slice(11, 15)
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on; the message is the sentence to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running program. ``pid`` may have children of its own; ``log`` is what it printed."""
+
+    name: str
+    pid: int
+    log: Path
+    child: subprocess.Popen[bytes]
+
+    def cpu_seconds(self) -> float:
+        """User and system time used so far by it and all it started, threads and ended children included."""
+        return sum(_ticks(pid) for pid in _family(self.pid)) / _TICKS
+
+    def wait_for_port(self, port: int) -> None:
+        """Return once 127.0.0.1:``port`` accepts.
+
+        Raises ``BenchError`` with the end of the program's output if it ends first or takes too long.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self.child.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise BenchError(f"{self.name} does not listen on port {port}. It said:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """Return the end of what it printed."""
+        return self.log.read_text(errors="replace")[-2000:]
+
+
+@contextlib.contextmanager
+def started(
+    name: str,
+    command: Sequence[str],
+    *,
+    core: int,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
+    """Run ``command`` in ``folder``, pinned to ``core``; end it, and all it started, on leaving."""
+    log = folder / f"{name}.out"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [find_program("taskset"), "--cpu-list", str(core), *command],
+            cwd=folder,
+            env=None if environment is None else dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Process(name, child.pid, log, child)
+    finally:
+        _end(child)
+
+
+def find_program(name: str) -> str:
+    """Return the full path of a program.
+
+    Raises ``BenchError`` that says what to install.
+    """
+    # Debian keeps nginx and haproxy where only root's PATH looks.
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        package = {"taskset": "util-linux"}.get(name, name)
+        raise BenchError(f"{name} is not installed (Debian: apt-get install {package})")
+    return path
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_STOP_SECONDS)
+    # The program leads a session of its own, so this reaches what it left behind and nothing else.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _ticks(pid: int) -> int:
+    try:
+        return sum(int(field) for field in _stat(pid)[_TIMES])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended meanwhile: its parent's fields have its time
+
+
+def _family(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                children.setdefault(int(_stat(int(entry.name))[_PARENT]), []).append(int(entry.name))
+    family = [root]
+    for pid in family:
+        family.extend(children.get(pid, []))
+    return family

@@ -1,0 +1,120 @@
+"""What a run found: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from peers import BASELINES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from scenarios.scenario import Sample, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Least, middle and greatest of several rounds."""
+
+    least: float
+    middle: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of ``values``, of which there is at least one."""
+        return cls(min(values), median(values), max(values))
+
+    def text(self, digits: int) -> str:
+        """Write it as ``middle (least to greatest)``."""
+        return f"{self.middle:.{digits}f} ({self.least:.{digits}f} to {self.greatest:.{digits}f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One peer's rounds, in the order in which they were run."""
+
+    name: str
+    title: str
+    version: str
+    samples: tuple[Sample, ...]
+
+    def cost(self) -> Spread:
+        """Return the spread of the cost over the rounds."""
+        return Spread.of([sample.cost for sample in self.samples])
+
+    def ratio(self, baseline: Row) -> Spread:
+        """Return the cost as a multiple of the baseline's, round by round.
+
+        What disturbs the machine lasts longer than a measurement, so neighbours in time are compared.
+        """
+        pairs = zip(self.samples, baseline.samples, strict=True)
+        return Spread.of([own.cost / other.cost for own, other in pairs])
+
+
+def write_table(scenario: Scenario, rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table that is also readable as it is."""
+    baselines = [row for name in BASELINES for row in rows if row.name == name]
+    head = [
+        "proxy",
+        scenario.unit,
+        *(f"ratio to {row.title}" for row in baselines),
+        "requests/s",
+        "core busy",
+        "p99 ms",
+    ]
+    lines = [head, *(_cells(row, baselines) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in (head, rule, *lines[1:])
+    )
+
+
+def write_json(scenario: Scenario, rows: Sequence[Row], machine: Mapping[str, str]) -> dict[str, Any]:
+    """Return the run as JSON can hold it, each round included."""
+    baselines = [row for name in BASELINES for row in rows if row.name == name]
+    return {
+        "scenario": scenario.name,
+        "unit": scenario.unit,
+        "machine": dict(machine),
+        "peers": [
+            {
+                "name": row.name,
+                "version": row.version,
+                "cost": asdict(row.cost()),
+                "ratios": {baseline.name: asdict(row.ratio(baseline)) for baseline in baselines},
+                "rounds": [asdict(sample) for sample in row.samples],
+            }
+            for row in rows
+        ],
+    }
+
+
+def describe_machine() -> dict[str, str]:
+    """Return what the figures depend on: processor, cores, kernel, Python."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "processor": model.group(1) if model else platform.machine(),
+        "cores": str(os.cpu_count()),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def _cells(row: Row, baselines: Sequence[Row]) -> list[str]:
+    return [
+        f"{row.title} {row.version}",
+        row.cost().text(1),
+        *(row.ratio(baseline).text(2) for baseline in baselines),
+        f"{median(sample.per_second for sample in row.samples):,.0f}",
+        f"{median(sample.busy for sample in row.samples):.0%}",
+        f"{median(sample.p99 for sample in row.samples):.1f}",
+    ]
