@@ -43,10 +43,24 @@ class Hostname(str):
             try:
                 name = idna.encode(name, uts46=True).decode("ascii")
             except (idna.IDNAError, UnicodeError) as fault:
-                raise BadInput("bad_hostname", f"“{raw[:80]}” is not a valid internationalised name.") from fault
+                raise BadInput(
+                    "bad_hostname", f"“{raw[:80]}” is not a valid internationalised name."
+                ) from fault
         if len(name) > MAX_NAME or _NAME.fullmatch(name) is None or _looks_like_ipv4(name):
             raise BadInput("bad_hostname", f"“{raw[:80]}” is not a hostname.")
         return cls(name)
+
+    @classmethod
+    def _validated(cls, raw: object) -> Hostname:
+        try:
+            return cls.parse(str(raw))
+        except BadInput as fault:
+            raise ValueError(fault.sentence) from fault
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> dict[str, object]:
+        """Let pydantic read one by :meth:`parse`, so that a cache cannot hand out a malformed name."""
+        return {"type": "function-plain", "function": {"type": "no-info", "function": cls._validated}}
 
     @property
     def parent(self) -> str:

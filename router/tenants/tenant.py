@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from router.errors import BadInput
-from router.hostname import Hostname
+from router.hostname import Hostname  # noqa: TC001 - pydantic reads the annotations when it runs
 
 TenantStatus = Literal["active", "suspended"]
 
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}|#[0-9A-Fa-f]{3}")
 _SLUG = re.compile(r"(?!-)[a-z0-9-]{1,40}(?<!-)")
+_PUBLIC_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?|/")
 _MAX_NAME = 80
+_MAX_PUBLIC_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def parse_colour(raw: str) -> str:
     """
     text = raw.strip()
     if _COLOUR.fullmatch(text) is None:
-        raise BadInput("bad_colour", f"“{text[:20]}” is not a colour: write # and six hexadecimal digits, as in #0B6E4F.")
+        raise BadInput(
+            "bad_colour", f"“{text[:20]}” is not a colour: write # and six hexadecimal digits, as in #0B6E4F."
+        )
     digits = text[1:].lower()
     return f"#{digits}" if len(digits) == 6 else "#" + "".join(digit * 2 for digit in digits)  # noqa: PLR2004
 
@@ -75,7 +79,7 @@ def parse_slug(raw: str) -> str:
     if _SLUG.fullmatch(raw) is None:
         raise BadInput(
             "bad_slug",
-            f"“{raw[:60]}” cannot be a tenant's short name: use 1 to 40 of a–z, 0–9 and -, not at an end.",
+            f"“{raw[:60]}” cannot be a tenant's short name: use 1 to 40 of a-z, 0-9 and -, which may not be at an end.",
         )
     return raw
 
@@ -89,3 +93,18 @@ def parse_name(raw: str) -> str:
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         raise BadInput("bad_name", f"A tenant's name has 1 to {_MAX_NAME} printable characters.")
     return name
+
+
+def parse_public_path(raw: str) -> str:
+    """Read a path below which no sign-in is needed.
+
+    Only what reads the same to every server: unencoded, no empty or dot segments. The router's own paths
+    cannot be named. Raises ``BadInput("bad_public_path")``.
+    """
+    segments = raw.split("/")
+    plain = _PUBLIC_PATH.fullmatch(raw) and len(raw) <= _MAX_PUBLIC_PATH and not {".", ".."} & set(segments)
+    if not plain:
+        raise BadInput("bad_public_path", f"“{raw[:80]}” is not a plain path such as /help or /files/public.")
+    if segments[1] == "-":
+        raise BadInput("bad_public_path", "Paths below /-/ are the router's own.")
+    return raw
