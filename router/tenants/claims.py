@@ -7,11 +7,12 @@ holds it, by proof or by a platform operator's word.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from publicsuffixlist import PublicSuffixList
 
@@ -47,6 +48,29 @@ class ClaimEvent(StrEnum):
     UNBLOCK = "unblock"
     SUSPEND = "suspend"
     RESUME = "resume"
+
+
+ClaimKind = Literal["platform", "external"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A tenant's claim to a hostname: its sub-domain of the platform, or an external one of its own.
+
+    ``txt_token`` is what the tenant would publish as proof; ``reason`` is a platform operator's, where one
+    vouched. Times are unix seconds.
+    """
+
+    id: str
+    tenant_id: str
+    slug: str
+    hostname: Hostname
+    kind: ClaimKind
+    state: ClaimState
+    txt_token: str
+    reason: str | None
+    created_at: int
+    updated_at: int
 
 
 SERVED: Final = frozenset({ClaimState.ACTIVE})

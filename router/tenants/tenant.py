@@ -79,7 +79,7 @@ def parse_slug(raw: str) -> str:
     if _SLUG.fullmatch(raw) is None:
         raise BadInput(
             "bad_slug",
-            f"“{raw[:60]}” cannot be a tenant's short name: use 1 to 40 of a-z, 0-9 and -, which may not be at an end.",
+            f"“{raw[:60]}” cannot be a tenant's short name: use 1 to 40 of a-z, 0-9 and inner hyphens.",
         )
     return raw
 

@@ -1,0 +1,82 @@
+"""The form that an operator fills in for a tenant, and how it is judged before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from router.errors import BadInput
+from router.tenants.claims import check_external_hostname
+from router.tenants.tenant import parse_colour, parse_name, parse_public_path
+from router.tenants.upstream_address import check_upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.hostname import Hostname
+
+MAX_UPSTREAMS: Final = 16
+MAX_PUBLIC_PATHS: Final = 50
+
+_NEEDED: Final = ("name", "theme_colour", "upstreams")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantForm:
+    """What an operator fills in, as typed; None leaves a field as it is.
+
+    An empty ``external_domain`` gives the tenant's own hostname up. The fields mean what the product's form
+    says: Customer portal address, Use external sub-domain, Theme colour, Allow customer registration.
+    """
+
+    name: str | None = None
+    theme_colour: str | None = None
+    upstreams: Sequence[str] | None = None
+    external_domain: str | None = None
+    allow_registration: bool | None = None
+    public_paths: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A form found good: values for the tenant's columns, and what is wished of its external hostname.
+
+    ``wishes_external`` with no ``external`` is the wish to give it up.
+    """
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    wishes_external: bool = False
+    external: Hostname | None = None
+
+    def check_complete(self) -> None:
+        """Raise ``BadInput("missing_field")`` when it is not enough for a new tenant."""
+        for name in _NEEDED:
+            if name not in self.columns:
+                raise BadInput("missing_field", f"A new tenant needs: {name.replace('_', ' ')}.")
+
+
+async def judge(form: TenantForm, *, platform_domain: Hostname, allow_private_upstreams: bool) -> Judged:
+    """Read what is filled in. Raises ``BadInput`` at the first fault."""
+    columns: dict[str, Any] = {}
+    if form.name is not None:
+        columns["name"] = parse_name(form.name)
+    if form.theme_colour is not None:
+        columns["theme_colour"] = parse_colour(form.theme_colour)
+    if form.allow_registration is not None:
+        columns["allow_registration"] = form.allow_registration
+    if form.public_paths is not None:
+        _count(form.public_paths, "public paths", 0, MAX_PUBLIC_PATHS)
+        columns["public_paths"] = [parse_public_path(path) for path in dict.fromkeys(form.public_paths)]
+    external = (
+        check_external_hostname(form.external_domain, platform_domain) if form.external_domain else None
+    )
+    if form.upstreams is not None:
+        _count(form.upstreams, "upstreams", 1, MAX_UPSTREAMS)
+        found = [await check_upstream(url, allow_private=allow_private_upstreams) for url in form.upstreams]
+        columns["upstreams"] = [asdict(upstream) for upstream in dict.fromkeys(found)]
+    return Judged(columns, form.external_domain is not None, external)
+
+
+def _count(given: Sequence[str], what: str, least: int, most: int) -> None:
+    if not least <= len(given) <= most:
+        raise BadInput("bad_count", f"A tenant has {least} to {most} {what}, not {len(given)}.")

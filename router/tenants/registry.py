@@ -1,0 +1,294 @@
+"""Registry: what operators do to tenants.
+
+Each use case is one transaction that holds the change itself, a line of audit, and the ``changes`` rows that
+tell every worker; then the bell is rung. Bad input changes nothing. Saying the same twice is no change.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from router.errors import BadInput, Conflict, NotFound
+from router.hostname import Hostname
+from router.storage import changes
+from router.storage.schema import audit, claims, new_id, tenants
+from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
+from router.tenants.claims import Claim, ClaimEvent, ClaimState, check_external_hostname, check_slug
+from router.tenants.form import Judged, TenantForm, judge
+from router.tenants.rows import TenantRecord, find_claims, find_tenant, tenant_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from sqlalchemy import RowMapping
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from router.storage.changes import Bell
+    from router.storage.database import Database
+    from router.tenants.tenant import Tenant, TenantStatus
+
+MAX_REASON: Final = 500
+
+_LABEL_ALPHABET: Final = string.ascii_lowercase + string.digits
+_LABEL_LENGTH: Final = 16  # 82 random bits: guessed by nobody
+
+
+class Registry:
+    """The tenants as operators change them. ``actor`` is who to name in the audit."""
+
+    def __init__(
+        self,
+        database: Database,
+        bell: Bell,
+        *,
+        platform_domain: Hostname,
+        allow_private_upstreams: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._platform_domain = platform_domain
+        self._allow_private_upstreams = allow_private_upstreams
+        self._clock = clock
+
+    async def list(self) -> list[TenantRecord]:
+        """All tenants, by short name."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(tenants).order_by(tenants.c.slug))).mappings().all()
+            held: dict[str, list[Claim]] = {}
+            for claim in await find_claims(connection):
+                held.setdefault(claim.tenant_id, []).append(claim)
+        # A tenant made between the two questions shows up next time.
+        return [self._record(row, held[row["id"]]) for row in rows if row["id"] in held]
+
+    async def get(self, slug: str) -> TenantRecord:
+        """One tenant. Raises ``NotFound("tenant_not_found")``."""
+        async with self._database.read() as connection:
+            return await self._find(connection, slug)
+
+    async def claims_of(self, hostname: Hostname) -> Sequence[Claim]:
+        """Every claim to a hostname, whatever its state, the oldest first."""
+        async with self._database.read() as connection:
+            return await find_claims(connection, claims.c.hostname == hostname)
+
+    async def add(self, slug: str, form: TenantForm, *, actor: str) -> TenantRecord:
+        """Create a tenant, with its platform address active and its external one pending.
+
+        Raises ``BadInput`` for a field that is missing or wrong, ``Conflict("slug_taken")``.
+        """
+        slug = check_slug(slug)
+        judged = await self._judge(form)
+        judged.check_complete()
+        taken = Conflict("slug_taken", f"There is a tenant “{slug}” already: choose another short name.")
+        async with self._writing(taken) as connection:
+            if await find_tenant(connection, tenants.c.slug == slug) is not None:
+                raise taken
+            await self._insert(connection, slug, judged)
+            record = await self._find(connection, slug)
+            await self._note(connection, record, actor, "tenant.add", asdict(form))
+        await self._bell.ring()
+        return record
+
+    async def change(self, slug: str, form: TenantForm, *, actor: str) -> TenantRecord:
+        """Change what the form fills in.
+
+        A new external hostname is pending, and the former one serves until the new one is active. Raises
+        ``NotFound``, ``BadInput``, ``Conflict("claim_state")``.
+        """
+        judged = await self._judge(form)
+        async with self._writing() as connection:
+            before = await self._find(connection, slug, lock=True)
+            moved: list[Hostname] = []
+            if judged.wishes_external:
+                wanted, now = judged.external, int(self._clock())
+                moved = await wish_external(connection, before.tenant.id, before.claims, wanted, now)
+            if not await self._update(connection, before, judged.columns, moved=bool(moved)):
+                return before
+            record = await self._find(connection, slug)
+            await self._note(connection, record, actor, "tenant.change", _difference(before, record), moved)
+        await self._bell.ring()
+        return record
+
+    async def suspend(self, slug: str, *, actor: str) -> TenantRecord:
+        """Switch a portal off: its hostnames answer with a themed 503 until it is resumed."""
+        return await self._set_status(slug, "suspended", "tenant.suspend", actor)
+
+    async def resume(self, slug: str, *, actor: str) -> TenantRecord:
+        """Switch a suspended portal on again."""
+        return await self._set_status(slug, "active", "tenant.resume", actor)
+
+    async def activate_domain(
+        self,
+        raw: str,
+        *,
+        reason: str,
+        actor: str,
+        slug: str | None = None,
+    ) -> Claim:
+        """Make a claim active by a platform operator's word; ``slug`` says whose, where several claim it.
+
+        The tenant's former external hostname is released. Raises ``NotFound("claim_not_found")``,
+        ``Conflict`` with ``claimed_by_several``, ``hostname_taken`` or ``claim_state``, ``BadInput``.
+        """
+        hostname = check_external_hostname(raw, self._platform_domain)
+        reason = _check_reason(reason)
+        taken = Conflict("hostname_taken", f"Another tenant holds {hostname}: it has to give it up first.")
+        async with self._writing(taken) as connection:
+            claim = _chosen(await find_claims(connection, claims.c.hostname == hostname), hostname, slug)
+            before = await self._find(connection, claim.slug, lock=True)
+            if claim.state is ClaimState.ACTIVE:
+                return claim
+            now = int(self._clock())
+            moved = [await move_claim(connection, claim, ClaimEvent.VOUCH, now, reason)]
+            moved += await release_others(connection, before.claims, claim, now)
+            await self._update(connection, before, {}, moved=True)
+            record = await self._find(connection, claim.slug)
+            detail = {"hostname": hostname, "reason": reason, "was": claim.state.value}
+            await self._note(connection, record, actor, "domain.activate", detail, moved)
+        await self._bell.ring()
+        return next(held for held in record.claims if held.id == claim.id)
+
+    async def _judge(self, form: TenantForm) -> Judged:
+        allowed = self._allow_private_upstreams
+        return await judge(form, platform_domain=self._platform_domain, allow_private_upstreams=allowed)
+
+    @asynccontextmanager
+    async def _writing(self, taken: Conflict | None = None) -> AsyncIterator[AsyncConnection]:
+        """Open the transaction; two writers at once meet at a unique index, which is ``taken``."""
+        try:
+            async with self._database.write() as connection:
+                yield connection
+        except IntegrityError as fault:
+            raise (taken or Conflict("changed_meanwhile", "Somebody else changed it: try again.")) from fault
+
+    async def _find(self, connection: AsyncConnection, slug: str, *, lock: bool = False) -> TenantRecord:
+        statement = select(tenants).where(tenants.c.slug == slug)
+        if lock:  # PostgreSQL; a SQLite transaction is the only writer anyway
+            statement = statement.with_for_update()
+        row = (await connection.execute(statement)).mappings().one_or_none()
+        if row is None:
+            raise NotFound("tenant_not_found", f"There is no tenant “{slug[:60]}”.")
+        return self._record(row, await find_claims(connection, claims.c.tenant_id == row["id"]))
+
+    def _record(self, row: RowMapping, held: Sequence[Claim]) -> TenantRecord:
+        target = f"{row['cname_label']}.customers.{self._platform_domain}"
+        return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
+
+    async def _insert(self, connection: AsyncConnection, slug: str, judged: Judged) -> None:
+        now = int(self._clock())
+        row: dict[str, Any] = {
+            "id": new_id("tnt"),
+            "slug": slug,
+            "allow_registration": False,
+            "public_paths": [],
+            "status": "active",
+            "cname_label": "".join(secrets.choice(_LABEL_ALPHABET) for _ in range(_LABEL_LENGTH)),
+            "version": 1,
+            "created_at": now,
+            "updated_at": now,
+        } | judged.columns
+        await connection.execute(insert(tenants).values(row))
+        address = Hostname.parse(f"{slug}.{self._platform_domain}")
+        await make_claim(connection, row["id"], address, "platform", now)
+        if judged.external is not None:
+            await make_claim(connection, row["id"], judged.external, "external", now)
+
+    async def _update(
+        self,
+        connection: AsyncConnection,
+        before: TenantRecord,
+        columns: dict[str, Any],
+        *,
+        moved: bool,
+    ) -> bool:
+        """Write what differs and count the version up; False when there is nothing to write."""
+        stored = _stored(before.tenant)
+        values = {column: value for column, value in columns.items() if stored[column] != value}
+        if not values and not moved:
+            return False
+        values |= {"version": before.tenant.version + 1, "updated_at": int(self._clock())}
+        await connection.execute(update(tenants).where(tenants.c.id == before.tenant.id).values(values))
+        return True
+
+    async def _set_status(self, slug: str, status: TenantStatus, action: str, actor: str) -> TenantRecord:
+        async with self._writing() as connection:
+            before = await self._find(connection, slug, lock=True)
+            if not await self._update(connection, before, {"status": status}, moved=False):
+                return before
+            record = await self._find(connection, slug)
+            await self._note(connection, record, actor, action, {"was": before.tenant.status})
+        await self._bell.ring()
+        return record
+
+    async def _note(
+        self,
+        connection: AsyncConnection,
+        record: TenantRecord,
+        actor: str,
+        action: str,
+        detail: Mapping[str, Any],
+        moved: Sequence[Hostname] = (),
+    ) -> None:
+        """Write the audit, and tell every worker: of each hostname, and of certificates whose claim moved."""
+        line = {"at": int(self._clock()), "actor": actor[:120], "action": action, "subject": record.tenant.id}
+        await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
+        await changes.record(connection, "tenant", record.tenant.id)
+        for claim in record.claims:
+            await changes.record(connection, "hostname", claim.hostname)
+        for hostname in moved:
+            await changes.record(connection, "certificate", hostname)
+            await changes.record(connection, "certificate", f"*.{hostname.parent}")
+
+
+def _check_reason(raw: str) -> str:
+    reason = " ".join(raw.split())
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise BadInput(
+            "bad_reason", f"Say why, in 1 to {MAX_REASON} printable characters: the audit keeps it."
+        )
+    return reason
+
+
+def _chosen(found: Sequence[Claim], hostname: Hostname, slug: str | None) -> Claim:
+    """Choose the claim that an operator means."""
+    held = [claim for claim in found if claim.state is not ClaimState.RELEASED]
+    meant = [claim for claim in held if slug is None or claim.slug == slug]
+    if not meant:
+        whose = f"The tenant “{slug}” does not claim" if slug else "No tenant claims"
+        hint = f"tenant-router tenant set {slug or 'SLUG'} --external-domain {hostname}"
+        raise NotFound("claim_not_found", f"{whose} {hostname}. First: {hint}")
+    if len(meant) > 1:
+        slugs = ", ".join(claim.slug for claim in meant)
+        raise Conflict("claimed_by_several", f"{hostname} is claimed by {slugs}: say whose with --tenant.")
+    return meant[0]
+
+
+def _stored(tenant: Tenant) -> dict[str, Any]:
+    """Spell a tenant as its columns hold it."""
+    return {
+        "name": tenant.branding.name,
+        "theme_colour": tenant.branding.theme_colour,
+        "allow_registration": tenant.allow_registration,
+        "public_paths": list(tenant.public_paths),
+        "upstreams": [asdict(upstream) for upstream in tenant.upstreams],
+        "status": tenant.status,
+    }
+
+
+def _difference(before: TenantRecord, after: TenantRecord) -> dict[str, Any]:
+    """Tell for the audit what changed, from what to what."""
+
+    def facts(record: TenantRecord) -> dict[str, Any]:
+        claimed = {str(claim.hostname): claim.state.value for claim in record.claims}
+        return _stored(record.tenant) | {"claims": claimed}
+
+    old, new = facts(before), facts(after)
+    return {field: {"from": old[field], "to": new[field]} for field in new if old[field] != new[field]}

@@ -1,0 +1,96 @@
+"""Tenants and claims, read from their tables into the values that every room sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, select
+
+from router.hostname import Hostname
+from router.storage.schema import claims, tenants
+from router.tenants.claims import SERVED, Claim, ClaimState
+from router.tenants.tenant import Branding, Tenant, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant with what only operators see: its claims, its own CNAME target, its dates (unix seconds)."""
+
+    tenant: Tenant
+    claims: tuple[Claim, ...]
+    cname_target: str
+    created_at: int
+    updated_at: int
+
+
+async def find_tenant(connection: AsyncConnection, where: ColumnElement[bool]) -> Tenant | None:
+    """Read the one tenant that ``where`` picks, with the address its customers are given."""
+    row = (await connection.execute(select(tenants).where(where))).mappings().one_or_none()
+    if row is None:
+        return None
+    held = await find_claims(connection, claims.c.tenant_id == row["id"])
+    return tenant_of(row, held)
+
+
+async def holder_of(connection: AsyncConnection, hostname: str) -> Tenant | None:
+    """Read the tenant that holds ``hostname``."""
+    held = claims.c.state.in_([state.value for state in SERVED])
+    holder = select(claims.c.tenant_id).where(claims.c.hostname == hostname, held).scalar_subquery()
+    return await find_tenant(connection, tenants.c.id == holder)
+
+
+async def find_claims(connection: AsyncConnection, *where: ColumnElement[bool]) -> list[Claim]:
+    """Read the claims that ``where`` picks, or all, the oldest first."""
+    statement: Select[Any] = (
+        select(claims, tenants.c.slug)
+        .join(tenants, tenants.c.id == claims.c.tenant_id)
+        .where(*where)
+        .order_by(claims.c.created_at, claims.c.id)
+    )
+    return [_claim_of(row) for row in (await connection.execute(statement)).mappings()]
+
+
+def tenant_of(row: RowMapping, held: Sequence[Claim]) -> Tenant:
+    """Make the value; ``held`` are the tenant's claims."""
+    return Tenant(
+        id=row["id"],
+        slug=row["slug"],
+        hostname=portal_address(held),
+        branding=Branding(row["name"], row["theme_colour"], row["theme"]),
+        upstreams=tuple(Upstream(**upstream) for upstream in row["upstreams"]),
+        status=row["status"],
+        allow_registration=row["allow_registration"],
+        public_paths=tuple(row["public_paths"]),
+        version=row["version"],
+    )
+
+
+def portal_address(held: Sequence[Claim]) -> Hostname:
+    """Choose the address that customers are given: the tenant's own once it is active, else the platform's.
+
+    Every tenant has a claim to a name under the platform's domain from its first day.
+    """
+    own = [claim for claim in held if claim.kind == "external" and claim.state in SERVED]
+    given = [claim for claim in held if claim.kind == "platform"]
+    return max(own or given, key=lambda claim: claim.updated_at).hostname
+
+
+def _claim_of(row: RowMapping) -> Claim:
+    return Claim(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        slug=row["slug"],
+        hostname=Hostname(row["hostname"]),
+        kind=row["kind"],
+        state=ClaimState(row["state"]),
+        txt_token=row["txt_token"],
+        reason=row["reason"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
