@@ -1,0 +1,84 @@
+"""How a page becomes an answer: rendered in the tenant's theme, with the headers every answer carries."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from aiohttp_jinja2 import render_template
+
+from router.portal.look import look_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.portal.themes import Themes
+    from router.portal.visitor import Visitor
+
+LANGUAGE: Final = "en"
+
+RETRY_AFTER: Final = 30
+"""Seconds after which to try again while something below us is away."""
+
+PAGE_CSP: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": PAGE_CSP,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a request
+    # `Origin` header").
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Pages:
+    """Renders a tenant's pages from its theme."""
+
+    def __init__(self, themes: Themes) -> None:
+        self._themes = themes
+
+    def show(
+        self,
+        request: web.Request,
+        visitor: Visitor,
+        template: str,
+        facts: Mapping[str, object] = MappingProxyType({}),
+        *,
+        status: int = 200,
+    ) -> web.Response:
+        """Answer with ``template`` of the tenant's theme, which is given the look and ``facts``."""
+        look = look_of(visitor.tenant, self._themes)
+        context = {"look": look, "tenant": visitor.tenant, "language": LANGUAGE, "style": None, **facts}
+        return render_template(f"{look.theme.name}/{template}", request, context, status=status)
+
+
+def see_other(target: str) -> web.Response:
+    """Send the browser on to ``target`` by GET (RFC 9110 section 15.4.4), byte for byte as it stands."""
+    return web.Response(status=303, headers={"Location": target})
+
+
+def protect(response: web.StreamResponse) -> None:
+    """Add the headers that every answer of the portal carries, unless it has its own."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+def set_cookie(response: web.Response, name: str, value: str) -> None:
+    """Set a ``__Host-`` cookie (RFC 6265bis section 4.1.3.2), which ends with the browser's session.
+
+    SameSite=Lax, because a customer who follows a link in an e-mail is signed in all the same.
+    """
+    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax")
+
+
+def clear_cookie(response: web.Response, name: str) -> None:
+    """Take a ``__Host-`` cookie away; browsers want it spelled as it was set."""
+    response.del_cookie(name, path="/", secure=True, httponly=True, samesite="Lax")

@@ -1,0 +1,88 @@
+"""Who is asking, as the edge tells the portal.
+
+The portal listens on a private Unix socket only, behind the edge, which drops every ``X-Router-*`` header
+that a client sends and sets its own; so what they say is believed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from router.errors import BadInput, NotFound
+from router.hostname import Hostname, parse_authority
+from router.identity.sessions import COOKIE
+
+if TYPE_CHECKING:
+    from router.identity.session import Session
+    from router.identity.sessions import Sessions
+    from router.tenants.directory import Directory
+    from router.tenants.tenant import Tenant
+
+_MAX_USER_AGENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One request's tenant and circumstances.
+
+    ``authority`` is the host (and the port, unless it is 443) in the visitor's address bar; ``address`` the
+    client's IP address.
+    """
+
+    tenant: Tenant
+    authority: str
+    address: str
+    request_id: str
+    user_agent: str
+    cookies: str = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        """What the browser calls this site in an Origin header (RFC 6454)."""
+        return f"https://{self.authority}"
+
+    def cookie(self, name: str) -> str | None:
+        """Read a cookie; none where there are two of the name, for then one of them was planted."""
+        values = [
+            value.strip()
+            for key, _, value in (pair.partition("=") for pair in self.cookies.split(";"))
+            if key.strip() == name
+        ]
+        return values[0] if len(values) == 1 else None
+
+
+VISITOR: Final = web.RequestKey("visitor", Visitor)
+
+
+async def find_visitor(request: web.Request, directory: Directory) -> Visitor:
+    """Read the edge's headers and find the tenant.
+
+    Raises ``BadInput("no_edge")`` where the headers are missing, ``NotFound("unknown_host")`` where the
+    hostname has no tenant or by now another one than the edge found, and what ``Directory.find`` raises.
+    """
+    headers = request.headers
+    authority = headers.get("X-Router-Host", "")
+    host = parse_authority(authority.encode("utf-8", "replace")).host if authority else None
+    if not isinstance(host, Hostname):
+        raise BadInput("no_edge", "The portal answers only requests that come through the edge.")
+    tenant = await directory.find(host)
+    if tenant is None or tenant.id != headers.get("X-Router-Tenant"):
+        raise NotFound("unknown_host", "There is no portal at this address.")
+    return Visitor(
+        tenant=tenant,
+        authority=authority.lower(),
+        address=headers.get("X-Router-Client", ""),
+        request_id=headers.get("X-Router-Request-Id", ""),
+        user_agent=headers.get("User-Agent", "")[:_MAX_USER_AGENT],
+        cookies=";".join(headers.getall("Cookie", [])),
+    )
+
+
+async def session_of(visitor: Visitor, sessions: Sessions, now: float) -> Session | None:
+    """Find the session that the visitor's cookie opens at this tenant. Raises as ``Sessions.find``."""
+    token = visitor.cookie(COOKIE)
+    session = await sessions.find(token) if token else None
+    return session if session is not None and session.admits(visitor.tenant.id, now) else None
