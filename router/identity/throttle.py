@@ -1,0 +1,109 @@
+"""How many attempts to sign in are too many: budgets, and the verdict on a count.
+
+PURE. Four budgets are spent in this order, and the first that is used up answers, so that a refused attempt
+never spends what stands behind it:
+
+1. ``network``: all attempts from one network (an IPv4 address, an IPv6 /64), against spraying;
+2. ``pair``: one account from one network, in a quarter of an hour;
+3. ``pair-day``: the same, in a day;
+4. ``account``: one account from all networks that never signed in to it, in a day: NIST SP 800-63B
+   section 3.2.2 allows 100. A network from which the account's owner signed in before is not counted here,
+   so strangers can use this budget up and still lock nobody out of a known place.
+
+Attempts for accounts that do not exist are counted alike, so the answer tells nothing about an account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+KNOWN_FOR: Final = 90 * 86_400
+"""Seconds for which a network counts as known after its last sign-in to an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most ``limit`` attempts in each window of ``window`` seconds."""
+
+    name: str
+    limit: int
+    window: int
+
+
+NETWORK: Final = Budget("network", 200, 900)
+PAIR: Final = Budget("pair", 10, 900)
+PAIR_DAY: Final = Budget("pair-day", 100, 86_400)
+ACCOUNT: Final = Budget("account", 100, 86_400)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One budget's counter for one subject in the present window; ``ends`` is when the window does."""
+
+    budget: Budget
+    key: str
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The attempt may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The attempt may not be made; trying again makes sense after ``seconds``."""
+
+    seconds: int
+
+
+def network_of(address: str) -> str:
+    """Name the network that one person controls: the IPv4 address, or the IPv6 /64 (RFC 6177 section 2).
+
+    What is not an address is its own network: the caller got it from the edge, which knows the peer.
+    """
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv4Address):
+        return str(ip)
+    return _network_of_ipv6(ip)
+
+
+def _network_of_ipv6(ip: IPv6Address) -> str:
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(IPv6Network((int(ip), 64), strict=False))
+
+
+def tally(budget: Budget, subject: tuple[str, ...], now: float) -> Tally:
+    """Name the counter of ``subject`` in the window that holds ``now``.
+
+    Windows are staggered by subject, so that not all of them begin anew at midnight. The key is a digest: it
+    names no person, and no two subjects share one whatever characters are in them.
+    """
+    digest = fingerprint(budget.name, *subject)
+    offset = int(digest[:8], 16) % budget.window
+    window = (int(now) + offset) // budget.window
+    return Tally(budget, f"throttle:{budget.name}:{digest}:{window}", (window + 1) * budget.window - offset)
+
+
+def fingerprint(*parts: str) -> str:
+    """Digest a subject; the lengths are part of it, so ``a:b`` and ``a``, ``b`` differ."""
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def judge(spent: Tally, count: int, now: float, *, counters: int = 1) -> Allowed | Wait:
+    """Judge a tally after this attempt was counted in it.
+
+    ``counters`` is how many processes count for themselves (workers without Redis): each grants its share
+    of the limit, so that together they stay within it.
+    """
+    if count <= max(1, spent.budget.limit // counters):
+        return Allowed()
+    return Wait(max(1, spent.ends - int(now)))
