@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nginx import start_nginx
-from stage import BODY_BYTES, SESSION_COOKIE
+from stage import BODY_BYTES, EMAIL, SESSION_COOKIE, WHO_AM_I
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -15,6 +15,7 @@ _UPSTREAM = """\
     server {{
         listen 127.0.0.1:{port};
         location / {{ return 200 "{body}"; }}
+        location = {whoami} {{ return 200 "$http_x_portal_email $http_x_portal_jwt_assertion"; }}
     }}
 """
 
@@ -32,7 +33,7 @@ _AUTH = """\
             if ($allowed = 0) {{ return 401; }}
             add_header X-Portal-Tenant tnt_0123456789abcdef;
             add_header X-Portal-User usr_0123456789abcdef;
-            add_header X-Portal-Email pat@customer.example;
+            add_header X-Portal-Email {email};
             add_header X-Portal-Customer C-1001;
             add_header X-Portal-Jwt-Assertion {assertion};
             return 200;
@@ -44,12 +45,12 @@ _AUTH = """\
 def start_upstream(stage: Stage) -> None:
     """Start the upstream: 1 KiB for every GET, connections kept."""
     port = stage.upstream_port
-    http = _UPSTREAM.format(port=port, body="x" * BODY_BYTES)
+    http = _UPSTREAM.format(port=port, whoami=WHO_AM_I, body="x" * BODY_BYTES)
     start_nginx(stage, "upstream", http, core=stage.cores.backstage).wait_for_port(port)
 
 
 def start_auth(stage: Stage) -> None:
     """Start the auth service that peers without sessions of their own ask."""
     port = stage.auth_port
-    http = _AUTH.format(port=port, cookie=SESSION_COOKIE, token=stage.token, assertion="e" * 600)
+    http = _AUTH.format(port=port, email=EMAIL, cookie=SESSION_COOKIE, token=stage.token, assertion="e" * 600)
     start_nginx(stage, "auth-service", http, core=stage.cores.backstage).wait_for_port(port)

@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from processes import BenchError
-from stage import BODY_BYTES, BROWSER_HEADERS, HOSTNAME, SESSION_COOKIE
+from stage import BODY_BYTES, BROWSER_HEADERS, EMAIL, HOSTNAME, SESSION_COOKIE, WHO_AM_I
 
 if TYPE_CHECKING:
     from peers.peer import Peer, Recipe
@@ -23,12 +23,12 @@ def check(recipe: Recipe, peer: Peer, stage: Stage) -> None:
     connection = connect(peer.port, stage)
     try:
         cookie = {"Cookie": f"{SESSION_COOKIE}={peer.token}"}
-        status, body = _get(connection, cookie)
+        status, body = _get(connection, "/invoices", cookie)
         if (status, len(body)) != (_OK, BODY_BYTES):
             raise BenchError(f"{recipe.name} answered {status} with {len(body)} bytes instead of 1 KiB.")
         _check_tls(recipe, connection)
-        if recipe.checks_session and _get(connection, {"Cookie": f"{SESSION_COOKIE}=wrong"})[0] == _OK:
-            raise BenchError(f"{recipe.name} forwarded a visit whose session it cannot know.")
+        if recipe.checks_session:
+            _check_session(recipe, connection, cookie)
     finally:
         connection.close()
 
@@ -43,10 +43,18 @@ def connect(port: int, stage: Stage) -> http.client.HTTPSConnection:
     return connection
 
 
-def _get(connection: http.client.HTTPSConnection, headers: dict[str, str]) -> tuple[int, bytes]:
-    connection.request("GET", "/invoices", headers={**BROWSER_HEADERS, **headers})
+def _get(connection: http.client.HTTPSConnection, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    connection.request("GET", path, headers={**BROWSER_HEADERS, **headers})
     answer = connection.getresponse()
     return answer.status, answer.read()
+
+
+def _check_session(recipe: Recipe, connection: http.client.HTTPSConnection, cookie: dict[str, str]) -> None:
+    email, _, assertion = _get(connection, WHO_AM_I, cookie)[1].decode().partition(" ")
+    if email != EMAIL or not assertion:
+        raise BenchError(f"{recipe.name} did not tell the upstream who is asking.")
+    if _get(connection, "/invoices", {"Cookie": f"{SESSION_COOKIE}={'x' * 43}"})[0] == _OK:
+        raise BenchError(f"{recipe.name} forwarded a visit whose session it cannot know.")
 
 
 def _check_tls(recipe: Recipe, connection: http.client.HTTPSConnection) -> None:

@@ -29,6 +29,10 @@ class BenchError(Exception):
     """The benchmark cannot go on; the message is the sentence to print."""
 
 
+class NotInstalled(BenchError):  # noqa: N818 - named after what is so
+    """A program is missing; the message says which, and what to install."""
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A running program. ``pid`` may have children of its own; ``log`` is what it printed."""
@@ -89,13 +93,13 @@ def started(
 def find_program(name: str) -> str:
     """Return the full path of a program.
 
-    Raises ``BenchError`` that says what to install.
+    Raises ``NotInstalled``.
     """
     # Debian keeps nginx and haproxy where only root's PATH looks.
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if path is None:
         package = {"taskset": "util-linux"}.get(name, name)
-        raise BenchError(f"{name} is not installed (Debian: apt-get install {package})")
+        raise NotInstalled(f"{name} is not installed (Debian: apt-get install {package}).")
     return path
 
 

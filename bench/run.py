@@ -18,7 +18,7 @@ from backstage import start_auth, start_upstream
 from load import put_load
 from peers import RECIPES
 from probe import check
-from processes import BenchError, find_program
+from processes import BenchError, NotInstalled, find_program
 from report import Row, describe_machine, write_json, write_table
 from scenarios import SCENARIOS
 from stage import build_stage
@@ -94,10 +94,10 @@ def _start_peers(stage: Stage, recipes: Sequence[Recipe]) -> dict[Recipe, Peer]:
     for recipe in recipes:
         try:
             peers[recipe] = recipe.start(stage)
-        except BenchError as error:
-            _say(f"Skipped: {recipe.title}. {error}")
+        except NotInstalled as absence:
+            _say(f"Skipped: {recipe.title}. {absence}")
             continue
-        # From here on a fault is no reason to skip: a peer that does other work must not be in the table.
+        # Any other fault ends the run: a table without the peer that broke would look like a good one.
         check(recipe, peers[recipe], stage)
         put_load(peers[recipe], stage, _WARM_UP_SECONDS)
     if not peers:

@@ -18,7 +18,9 @@ PLATFORM_DOMAIN = "portal.bench.test"
 SLUG = "acme"
 HOSTNAME = f"{SLUG}.{PLATFORM_DOMAIN}"
 SESSION_COOKIE = "__Host-portal-session"
+EMAIL = "pat@customer.example"
 BODY_BYTES = 1024
+WHO_AM_I = "/who-am-i"  # the upstream's page that repeats the identity it was told
 
 # What Chromium sends when a person follows a link; Host, Connection and Cookie are the load generator's.
 BROWSER_HEADERS = {

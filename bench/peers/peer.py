@@ -27,8 +27,8 @@ class Recipe:
     """How to start a peer.
 
     ``name`` is for the command line, ``title`` for the table. ``checks_session`` says whether it must refuse
-    a visit without the cookie, which is tried before anything is measured. ``start`` raises ``BenchError``
-    when the peer cannot be had here.
+    a visit with a wrong cookie and tell the upstream who is asking, which is tried before anything is
+    measured. ``start`` raises ``NotInstalled`` when the peer cannot be had here.
     """
 
     name: str
