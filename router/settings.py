@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -49,7 +49,7 @@ _MOST_WORKERS_BY_DEFAULT: Final = 4
 # Kubernetes sets these for a Service named “router”; they are nobody's typing error.
 _KUBERNETES: Final = re.compile(r"ROUTER_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 # What asyncpg understands in a URL, and `sslmode`, which is what everybody else calls its `ssl`.
-_POSTGRES_OPTIONS: Final = frozenset({"ssl", "host", "timeout", "command_timeout", "target_session_attrs"})
+_POSTGRES_OPTIONS: Final = frozenset({"ssl", "sslmode", "host", "target_session_attrs"})
 
 
 def _fault(sentence: str) -> PydanticCustomError:
@@ -87,34 +87,33 @@ def _as_address(raw: object) -> str:
 
 
 def _as_database_url(raw: object) -> str:
-    """Turn the URL people know into the one SQLAlchemy's asyncio drivers want."""
-    scheme, separator, rest = str(raw).partition("://")
-    if separator and scheme in {"postgresql", "postgres", "postgresql+asyncpg"}:
-        return _postgres_url(f"postgresql+asyncpg://{rest}")
-    if separator and scheme in {"sqlite", "sqlite+aiosqlite"}:
-        return _sqlite_url(rest)
-    raise _fault("the value must start with postgresql:// or sqlite:///")
+    """Check what an operator wrote; which driver speaks to it is storage/engines.py's business."""
+    url = str(raw)
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.partition("+")[0] in {"postgresql", "postgres"}:
+        _check_postgres(url)
+    elif separator and scheme.partition("+")[0] == "sqlite":
+        _check_sqlite(rest)
+    else:
+        raise _fault("the value must start with postgresql:// or sqlite:///")
+    return url
 
 
-def _postgres_url(url: str) -> str:
+def _check_postgres(url: str) -> None:
     try:
         parts = urlsplit(url)
-        named = bool(parts.path.strip("/"))
     except ValueError as fault:
         raise _fault("the value is not a URL") from fault
-    if not named:
+    if not parts.path.strip("/"):
         raise _fault("the URL names no database: write postgresql://USER:PASSWORD@HOST:5432/DATABASE")
-    options = [("ssl" if key == "sslmode" else key, value) for key, value in parse_qsl(parts.query)]
-    for key, _ in options:
-        if key not in _POSTGRES_OPTIONS:
-            raise _fault(f"the URL's option “{key}” is not understood; leave it out")
-    return urlunsplit(parts._replace(query=urlencode(options)))
+    for option, _ in parse_qsl(parts.query):
+        if option not in _POSTGRES_OPTIONS:
+            raise _fault(f"the URL's option “{option}” is not understood; leave it out")
 
 
-def _sqlite_url(rest: str) -> str:
+def _check_sqlite(rest: str) -> None:
     if not rest.startswith("/") or rest.strip("/") in {"", ":memory:"}:
         raise _fault("the value must name a file, as in sqlite:///data/router.db: workers share it")
-    return f"sqlite+aiosqlite://{rest}"
 
 
 def _as_redis_url(raw: object) -> str:
@@ -145,7 +144,7 @@ def _key_bytes(text: str) -> bytes:
 
 
 def _default_database(data: dict[str, Any]) -> str:
-    return f"sqlite+aiosqlite:///{data.get('data_dir', 'data')}/router.db"
+    return f"sqlite:///{data.get('data_dir', 'data')}/router.db"
 
 
 def _default_workers() -> int:
