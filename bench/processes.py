@@ -116,9 +116,15 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_STOP_SECONDS)
     # The program leads a session of its own, so this reaches what it left behind and nothing else.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+    for pid in _everyone():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(pid) == child.pid:
+                os.kill(pid, signal.SIGKILL)
     child.wait()
+
+
+def _everyone() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _stat(pid: int) -> list[str]:
@@ -134,10 +140,9 @@ def _ticks(pid: int) -> int:
 
 def _family(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                children.setdefault(int(_stat(int(entry.name))[_PARENT]), []).append(int(entry.name))
+    for pid in _everyone():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            children.setdefault(int(_stat(pid)[_PARENT]), []).append(pid)
     family = [root]
     for pid in family:
         family.extend(children.get(pid, []))
