@@ -50,7 +50,8 @@ tenants = Table(
     Column("upstreams", JSON, nullable=False),
     Column("public_paths", JSON, nullable=False),
     Column("status", String(16), nullable=False),
-    # The label of the tenant's own CNAME target, <label>.customers.<platform domain>: guessed by nobody, reused never.
+    # The label of the tenant's own CNAME target, <label>.customers.<platform domain>: guessed by nobody,
+    # reused never.
     Column("cname_label", String(32), nullable=False, unique=True),
     Column("version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -105,7 +106,9 @@ certificate_names = Table(
     "certificate_names",
     metadata,
     Column("certificate_id", ForeignKey("certificates.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", String(255), primary_key=True),  # as the certificate spells it: example.com or *.example.com
+    Column(
+        "name", String(255), primary_key=True
+    ),  # as the certificate spells it: example.com or *.example.com
     Index(None, "name"),
 )
 
@@ -126,7 +129,9 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("key", String(64), primary_key=True),  # SHA-256 of the token, hexadecimal; the token is stored nowhere
+    Column(
+        "key", String(64), primary_key=True
+    ),  # SHA-256 of the token, hexadecimal; the token is stored nowhere
     Column("id", String(32), nullable=False, unique=True),
     Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
