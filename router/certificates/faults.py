@@ -59,6 +59,7 @@ REFUSALS: Final = {
     "have it issued again.",
     "unsupported_signature": "The certificate is signed in a way that browsers do not know: have it issued "
     "again.",
+    "unusable": "The certificate looks right, but OpenSSL cannot serve it: have it issued again.",
     # its names
     "no_alternative_names": "The certificate carries its name only as a “common name”, which browsers "
     "ignore: have it issued again with subject alternative names.",

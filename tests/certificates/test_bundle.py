@@ -468,6 +468,7 @@ def test_each_code_is_shown_by_a_test() -> None:
         "passphrase_too_costly",
         "too_many_certificates",
         "unsupported_signature",
+        "unusable",  # test_context.py
     }
     assert set(REFUSALS) == told | elsewhere
     assert set(WARNINGS) == {
