@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
+from router.observe import logs
 from router.ports import Sockets, as_argument, open_ports
+from router.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from router.settings import Settings
 
 START_SECONDS: Final = 120.0
 """A worker that is not ready by then has failed to start; migrations count too."""
@@ -45,6 +49,32 @@ WORKER_COMMAND: Final = (sys.executable, "-m", "router.serve")
 _KILLED: Final = 128 + signal.SIGINT
 
 _log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, overrides: Mapping[str, object] | None = None) -> int:
+    """Serve until told to stop, as ``tenant-router serve`` does; answer the exit code.
+
+    ``overrides`` are settings that came from the command line: the workers, which read the environment and
+    the files themselves, are told of them by their environment. Raises as :meth:`Supervisor.run` does.
+    """
+    logs.configure(settings.log_level, json=not sys.stderr.isatty())
+    told = {f"{PREFIX}{name.upper()}": str(value) for name, value in (overrides or {}).items()}
+
+    async def supervise() -> int:
+        return await of_settings(settings, os.environ | told).run()
+
+    return asyncio.run(supervise())
+
+
+def of_settings(settings: Settings, environment: Mapping[str, str]) -> Supervisor:
+    """Make the supervisor that these settings ask for."""
+    return Supervisor(
+        bind=settings.bind,
+        ports={"https": settings.https_port, "http": settings.http_port, "health": settings.health_port},
+        workers=settings.workers,
+        drain_seconds=settings.drain_grace + settings.drain_timeout,
+        environment=environment,
+    )
 
 
 class Worker:
