@@ -1,0 +1,150 @@
+"""What the edge says itself: redirects, health, errors, in the tenant's look where one is known.
+
+A person gets a page, a program ``application/problem+json`` (RFC 9457), both with the same code. A hostname
+that is nobody's gets the same octets whether it never existed, is pending, or was deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from router.edge.decide import Refuse, SignIn, sign_in_location
+
+if TYPE_CHECKING:
+    from router.edge.headers import Header
+    from router.edge.visit import Visit
+    from router.observe.health import HealthAnswer
+    from router.tenants.tenant import Tenant
+
+_RETRY_AFTER = frozenset({429, 503})
+_NO_STORE: Header = (b"Cache-Control", b"no-store")
+_JSON: Header = (b"Content-Type", b"application/problem+json")
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+_SENTENCES = {
+    "bad_host": "The request does not name one host.",
+    "not_found": "There is nothing here.",
+    "misdirected": "This connection is for another hostname.",
+    "sign_in_needed": "Sign in first.",
+    "suspended": "This portal is closed for the moment.",
+    "foreign_origin": "This connection was asked for by another site's page.",
+    "upstream_busy": "The service is busy. Try again in a moment.",
+    "upstream_unreachable": "We could not reach the service.",
+    "upstream_forbidden": "We could not reach the service.",
+    "upstream_broke_off": "The service broke off before it answered.",
+    "upstream_switched": "The service gave an answer that we do not pass on.",
+    "upstream_slow": "The service took too long to answer.",
+    "storage_unavailable": "We cannot look this up right now. Try again in a moment.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the edge's own. ``close`` ends the connection after it."""
+
+    status: int
+    fields: tuple[Header, ...] = ()
+    body: bytes = b""
+    close: bool = False
+
+
+class ErrorPage(Protocol):
+    """A page that says what went wrong, and the Content-Security-Policy that it needs."""
+
+    @property
+    def body(self) -> bytes:
+        """The page as it is sent, UTF-8."""
+
+    @property
+    def csp(self) -> bytes:
+        """The value of its Content-Security-Policy."""
+
+
+class ErrorPages(Protocol):
+    """Renders error pages in a tenant's look. The portal has them; it cannot be imported from here."""
+
+    def render(self, tenant: Tenant | None, status: int, *, request_id: str, return_to: str) -> ErrorPage:
+        """The page for ``status``; never raises."""
+
+
+class Answers:
+    """Makes the edge's own answers."""
+
+    def __init__(self, error_pages: ErrorPages, *, public_port: int) -> None:
+        self._error_pages = error_pages
+        self._port = "" if public_port == 443 else f":{public_port}"  # noqa: PLR2004 - the port of https (RFC 9110)
+
+    def to_https(self, visit: Visit) -> Answer:
+        """The same place over TLS; 308 keeps the method (RFC 9110 section 15.4.9)."""
+        location = f"https://{visit.hostname}{self._port}".encode() + visit.target
+        return Answer(308, ((b"Location", location), _NO_STORE))
+
+    def sign_in(self, decision: SignIn) -> Answer:
+        """To the sign-in page, which leads back (303: by GET, RFC 9110 section 15.4.4)."""
+        location = sign_in_location(decision.return_to).encode()
+        return Answer(303, ((b"Location", location), _NO_STORE, (b"Vary", b"Cookie")))
+
+    def health(self, health: HealthAnswer) -> Answer:
+        """What a load balancer asked."""
+        return Answer(health.status, ((b"Content-Type", b"application/json"), _NO_STORE), health.body)
+
+    def refused(self, status: int, code: str) -> Answer:
+        """To a head that could not even be read: no page, no tenant, and the connection is closed."""
+        return Answer(status, (_JSON, _NO_STORE), _problem(status, code, ""), close=True)
+
+    def error(self, refuse: Refuse, visit: Visit) -> Answer:
+        """An error, for a person or for a program."""
+        status = refuse.status
+        request_id = (
+            visit.id if refuse.tenant is not None else ""
+        )  # unknown hosts get the same octets each time
+        fields: tuple[Header, ...] = (_NO_STORE,)
+        if status in _RETRY_AFTER:
+            fields += ((b"Retry-After", b"5"),)
+        if visit.prefers_html:
+            page = self._error_pages.render(
+                refuse.tenant, status, request_id=request_id, return_to=_return_target(visit)
+            )
+            fields += (
+                (b"Content-Type", b"text/html; charset=utf-8"),
+                (b"Content-Security-Policy", page.csp),
+                (b"X-Content-Type-Options", b"nosniff"),
+                (b"Referrer-Policy", b"no-referrer"),
+            )
+            return Answer(status, fields, page.body, close=refuse.close)
+        return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)
+
+
+def _return_target(visit: Visit) -> str:
+    """Where a page may lead back to: what was asked for, if asking again does no harm."""
+    return visit.target.decode("latin-1") if visit.method in (b"GET", b"HEAD") else "/"
+
+
+def _problem(status: int, code: str, request_id: str) -> bytes:
+    title = HTTPStatus(status).phrase
+    problem = {"status": status, "code": code, "title": title, "detail": _SENTENCES.get(code, f"{title}.")}
+    if request_id:
+        problem["request_id"] = request_id
+    return json.dumps(problem).encode() + b"\n"
+
+
+def answer_octets(answer: Answer, *, close: bool, to_head: bool) -> bytes:
+    """The answer as HTTP/1.1 sends it; the length is said to a HEAD too (RFC 9110 section 9.3.2)."""
+    lines = [status_line(answer.status, b""), b"Date: " + formatdate(usegmt=True).encode()]
+    lines += map(b": ".join, answer.fields)
+    lines.append(b"Content-Length: %d" % len(answer.body))
+    if close:
+        lines.append(b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if to_head else answer.body)
+
+
+def status_line(status: int, reason: bytes) -> bytes:
+    """The first line of an answer; the standard's reason where none is given."""
+    if not reason:
+        return _STATUS_LINES.get(status, b"HTTP/1.1 %d " % status)
+    return b"HTTP/1.1 %d %b" % (status, reason)

@@ -1,0 +1,128 @@
+"""The decision: what happens to a visit. One function, one table, read from the top.
+
+PURE. Nothing here awaits, and no step chooses the next: whoever calls does what the Decision says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from router.edge.visit import Door, Visit
+
+if TYPE_CHECKING:
+    from router.identity.session import Session
+    from router.tenants.tenant import Tenant
+
+HEALTH_PATHS = {b"/healthz": False, b"/readyz": True}
+OWN_PREFIX = b"/-/"
+OWN_PATHS = frozenset({b"/.well-known/portal-jwks.json"})
+SIGN_IN = "/-/sign-in"
+
+
+@dataclass(frozen=True, slots=True)
+class TellHealth:
+    """Answer a load balancer: whether the worker is ready, or merely whether it is alive."""
+
+    readiness: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToHttps:
+    """Send a plain-text visitor to the same place over TLS."""
+
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class ToPortal:
+    """One of our own paths: the portal answers."""
+
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The tenant's upstream answers; ``session`` is none on a public path."""
+
+    tenant: Tenant
+    session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Send a person to the sign-in page; ``return_to`` is where they were going."""
+
+    tenant: Tenant
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer with an error, in the tenant's look where one is known; ``close`` ends the connection."""
+
+    status: int
+    code: str
+    tenant: Tenant | None = None
+    close: bool = False
+
+
+Decision = TellHealth | ToHttps | ToPortal | Forward | SignIn | Refuse
+
+
+def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: float) -> Decision:
+    """Say what happens. ``tenant`` holds the visit's hostname; ``session`` is what its token opened."""
+    if visit.door is Door.HEALTH or tenant is None:
+        return _without_tenant(visit)
+    if visit.door is Door.HTTP:
+        return ToHttps(tenant)
+    if not visit.covered:
+        return Refuse(421, "misdirected", close=True)
+    if tenant.status != "active":
+        return Refuse(503, "suspended", tenant)
+    plain = visit.reads_plainly
+    if plain and (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS):
+        return ToPortal(tenant)
+    if plain and tenant.public_paths and _is_public(visit.path, tenant.public_paths):
+        return Forward(tenant, None)
+    if session is None or not session.admits(tenant.id, now):
+        return _stranger(visit, tenant)
+    if visit.websocket and not _same_origin(visit):
+        return Refuse(403, "foreign_origin", tenant)
+    return Forward(tenant, session)
+
+
+def _without_tenant(visit: Visit) -> Decision:
+    """Nobody's hostname, an IP literal, or the health port: only the health paths answer."""
+    readiness = HEALTH_PATHS.get(visit.path)
+    if readiness is None or visit.method not in (b"GET", b"HEAD"):
+        return Refuse(404, "not_found")
+    return TellHealth(readiness)
+
+
+def _stranger(visit: Visit, tenant: Tenant) -> Decision:
+    if visit.wants_page:
+        return SignIn(tenant, visit.target.decode("latin-1"))
+    return Refuse(401, "sign_in_needed", tenant)
+
+
+def _is_public(path: bytes, public_paths: tuple[str, ...]) -> bool:
+    """A public path opens itself and what is below it, never a longer name that begins alike."""
+    text = path.decode("latin-1")
+    return any(text == public or text.startswith(public.rstrip("/") + "/") for public in public_paths)
+
+
+def _same_origin(visit: Visit) -> bool:
+    """A WebSocket's Origin must be our own (RFC 6455 section 10.2): browsers let any page open one."""
+    origin = visit.field(b"origin").decode("latin-1")
+    try:
+        parts = urlsplit(origin)
+        return parts.scheme == "https" and parts.netloc.lower() == visit.host.decode("latin-1").lower()
+    except ValueError:
+        return False
+
+
+def sign_in_location(return_to: str) -> str:
+    """Where SignIn sends a person."""
+    return f"{SIGN_IN}?return={quote(return_to, safe='/')}"

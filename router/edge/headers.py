@@ -1,0 +1,215 @@
+"""Which header fields are dropped, kept and added, each way.
+
+PURE. The one place that knows field names. Inbound, everything that could be taken for our own word is
+dropped before anything else is decided (DESIGN: identity headers); hop-by-hop fields go (RFC 9110 section
+7.6.1), and so do names with an underscore, which CGI-like backends confuse with hyphens. Ours are added
+after that, so nothing a client sends, a Connection option included, can take one of them away.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+from urllib.parse import quote
+
+SESSION_COOKIE: Final = b"__Host-portal-session"
+OWN_COOKIE_PREFIX: Final = b"__Host-portal-"
+
+Header = tuple[bytes, bytes]
+"""A field as it was sent: name and value."""
+
+
+class Kind(Enum):
+    """What is done with a field."""
+
+    KEEP = auto()
+    DROP = auto()
+    HOST = auto()
+    CONTENT_LENGTH = auto()
+    TRANSFER_ENCODING = auto()
+    CONNECTION = auto()
+    COOKIE = auto()
+    SET_COOKIE = auto()
+    UPGRADE = auto()
+    EXPECT = auto()
+    FORWARDED_FOR = auto()
+
+
+_HOP_BY_HOP = (
+    b"keep-alive",
+    b"proxy-connection",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"te",
+    b"trailer",
+    b"http2-settings",
+)
+
+_CLAIMS_TO_BE_OURS = (
+    b"forwarded",
+    b"x-real-ip",
+    b"x-request-id",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"x-original-url",
+    b"x-original-host",
+    b"x-rewrite-url",
+    b"x-host",
+    b"true-client-ip",
+    b"proxy",  # httpoxy, CVE-2016-5385
+)
+
+_OUR_PREFIXES = (b"x-portal-", b"x-router-", b"x-forwarded-")
+
+_REQUEST_KINDS = {
+    b"host": Kind.HOST,
+    b"content-length": Kind.CONTENT_LENGTH,
+    b"transfer-encoding": Kind.TRANSFER_ENCODING,
+    b"connection": Kind.CONNECTION,
+    b"cookie": Kind.COOKIE,
+    b"upgrade": Kind.UPGRADE,
+    b"expect": Kind.EXPECT,
+    b"x-forwarded-for": Kind.FORWARDED_FOR,
+} | dict.fromkeys(_HOP_BY_HOP + _CLAIMS_TO_BE_OURS, Kind.DROP)
+
+_ANSWER_KINDS = {
+    b"content-length": Kind.CONTENT_LENGTH,
+    b"transfer-encoding": Kind.TRANSFER_ENCODING,
+    b"connection": Kind.CONNECTION,
+    b"set-cookie": Kind.SET_COOKIE,
+    b"upgrade": Kind.UPGRADE,
+} | dict.fromkeys(_HOP_BY_HOP, Kind.DROP)
+
+_FORBIDDEN_TRAILERS = frozenset(
+    {
+        *_REQUEST_KINDS,
+        *_ANSWER_KINDS,
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+        b"if-range",
+        b"max-forwards",
+        b"origin",
+        b"pragma",
+        b"range",
+        b"referer",
+        b"sec-fetch-site",
+        b"www-authenticate",
+    }
+)
+
+
+class _Verdicts(dict[bytes, Kind]):
+    """Remembers the verdict on each spelling of a name: a lookup is 40 ns, a judgement 400.
+
+    Bounded, because the spellings are the sender's choice: when full it starts anew.
+    """
+
+    _CAPACITY = 4096
+
+    def __init__(self, kinds: dict[bytes, Kind], *, reserved: tuple[bytes, ...]) -> None:
+        super().__init__()
+        self._kinds = kinds
+        self._reserved = reserved
+
+    def __missing__(self, name: bytes) -> Kind:
+        lower = name.lower()
+        verdict = self._kinds.get(lower)
+        if verdict is None:
+            ours = lower.startswith(self._reserved) or b"_" in lower
+            verdict = Kind.DROP if ours else Kind.KEEP
+        if len(self) >= self._CAPACITY:
+            self.clear()
+        self[name] = verdict
+        return verdict
+
+
+REQUEST_VERDICTS: Final = _Verdicts(_REQUEST_KINDS, reserved=_OUR_PREFIXES)
+"""What is done with a request's field of that name, as sent."""
+
+ANSWER_VERDICTS: Final = _Verdicts(_ANSWER_KINDS, reserved=(b"x-router-",))
+"""What is done with an answer's field of that name, as sent."""
+
+
+def connection_options(value: bytes) -> frozenset[bytes]:
+    """The options of a Connection field, in lower case (RFC 9110 section 7.6.1)."""
+    return frozenset(option.strip(b" \t").lower() for option in value.split(b",")) - {b""}
+
+
+def without_named(fields: list[Header], options: frozenset[bytes]) -> list[Header]:
+    """Drop the fields that the Connection options name; they were meant for us alone."""
+    named = options - {b"close", b"keep-alive", b"upgrade"}
+    return [field for field in fields if field[0].lower() not in named] if named else fields
+
+
+def allowed_trailers(trailers: list[Header], verdicts: _Verdicts) -> list[Header]:
+    """Drop the trailers that would change how a message is framed, routed or believed (RFC 9110 6.5.1)."""
+    return [
+        trailer
+        for trailer in trailers
+        if verdicts[trailer[0]] is Kind.KEEP and trailer[0].lower() not in _FORBIDDEN_TRAILERS
+    ]
+
+
+def session_token(cookies: bytes) -> str | None:
+    """The session cookie's value, from the whole Cookie line.
+
+    None when there is no session cookie, or more than one: whoever can add a second one (a sibling
+    sub-domain) must not choose which is believed.
+    """
+    if SESSION_COOKIE not in cookies:
+        return None
+    pairs = (pair.strip(b" \t").partition(b"=") for pair in cookies.split(b";"))
+    tokens = [value for name, _, value in pairs if name == SESSION_COOKIE]
+    return tokens[0].decode("latin-1") if len(tokens) == 1 else None
+
+
+def without_own_cookies(cookies: bytes) -> bytes:
+    """The Cookie line that a tenant's upstream may see; empty when nothing is left."""
+    if OWN_COOKIE_PREFIX not in cookies:
+        return cookies
+    pairs = (pair.strip(b" \t") for pair in cookies.split(b";"))
+    return b"; ".join(pair for pair in pairs if pair and not pair.startswith(OWN_COOKIE_PREFIX))
+
+
+def may_set_cookie(value: bytes, platform_domain: bytes) -> bool:
+    """Whether an upstream may set this cookie: not one of ours, and not for the platform's domain or above.
+
+    A cookie for the whole platform would reach every tenant's portal (DESIGN: upstreams).
+    """
+    pair, *attributes = value.split(b";")
+    name = pair.partition(b"=")[0].strip(b" \t").lower()
+    if name.startswith(OWN_COOKIE_PREFIX.lower()) or not name:
+        return False
+    for attribute in attributes:
+        key, _, domain = attribute.partition(b"=")
+        if key.strip(b" \t").lower() == b"domain":
+            domain = domain.strip(b' \t".').lower()
+            if domain and (domain == platform_domain or platform_domain.endswith(b"." + domain)):
+                return False
+    return True
+
+
+def encode_value(text: str) -> bytes:
+    """Make any text safe as a field value: what is not visible ASCII is percent-encoded UTF-8."""
+    return quote(text, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}~ ").encode("ascii")
+
+
+def identity_lines(*, tenant: str, user: str, email: str, customer: str, assertion: str) -> bytes:
+    """The header lines that say who is asking; the assertion is the one that a backend can verify."""
+    return b"".join(
+        b"%b: %b\r\n" % (name, encode_value(value))
+        for name, value in (
+            (b"X-Portal-Tenant", tenant),
+            (b"X-Portal-User", user),
+            (b"X-Portal-Email", email),
+            (b"X-Portal-Customer", customer),
+            (b"X-Portal-Jwt-Assertion", assertion),
+        )
+    )

@@ -1,0 +1,32 @@
+"""Limits: how long the edge waits, and how much it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, sizes in octets. The defaults are those of the settings of the same names."""
+
+    head_timeout: float = 10.0
+    """From the first octet of a ClientHello or a request head to its last."""
+
+    idle_timeout: float = 75.0
+    """A connection between two requests."""
+
+    stall_timeout: float = 60.0
+    """A body, either way, during which nothing moved at all."""
+
+    connect_timeout: float = 3.0
+    answer_timeout: float = 60.0
+    """From the end of a request to the first octet of its answer."""
+
+    upstream_idle: float = 50.0
+    """A pooled upstream connection that nobody used; shorter than what servers usually grant."""
+
+    max_head: int = 32_768
+    max_connections: int = 10_000
+    max_connections_per_address: int = 1_000
+    max_upstream_connections: int = 512
+    """Connections to one upstream; more visits wait for one, for ``connect_timeout`` at most."""
