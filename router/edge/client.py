@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from router.edge.account import refusal_line
 from router.edge.answers import Answer, answer_octets
@@ -70,8 +70,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a first request."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for mypy; asyncio promises it
-        self.transport = transport
+        # Not checked at run time: uvloop's transports behave as asyncio's, but are not registered as such.
+        self.transport = cast("asyncio.Transport", transport)
         self._house.connections.add(self)
         self._house.deadlines.add(self)
         self._wait(self._house.limits.head_timeout)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from router.edge.answer_head import AnswerHead, BadAnswer, read_answer
@@ -112,8 +112,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way out."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for mypy; asyncio promises it
-        self.transport = transport
+        # Not checked at run time: uvloop's transports behave as asyncio's, but are not registered as such.
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Read the answer."""
