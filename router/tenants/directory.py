@@ -63,6 +63,10 @@ class Directory:
         """Answer from wherever it is known. Raises ``Unavailable`` when nothing below answers."""
         return await self._lookup.find(hostname)
 
+    async def close(self) -> None:
+        """End the lookups that are under way."""
+        await self._lookup.close()
+
     async def _load(self, hostname: str) -> Tenant | None:
         async with self._database.read() as connection:
             return await holder_of(connection, hostname)
