@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -131,8 +132,7 @@ class RedisBell:
 
     async def close(self) -> None:
         """Unsubscribe and let go of every connection."""
-        if self._subscription is not None:
-            await self._subscription.aclose()  # type: ignore[no-untyped-call]
+        await self._hang_up()
         await self._redis.aclose()
 
     async def _heard(self, patience: float) -> bool:
@@ -142,7 +142,17 @@ class RedisBell:
                 await self._subscription.subscribe(self._channel)
             return await self._subscription.get_message(timeout=patience) is not None
         except (RedisError, OSError):
+            await self._hang_up()
             return await _until(self._rung, patience)
+        except asyncio.CancelledError:
+            await self._hang_up()  # it may be half subscribed
+            raise
+
+    async def _hang_up(self) -> None:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(RedisError, OSError):
+                await subscription.aclose()  # type: ignore[no-untyped-call]
 
 
 async def _until(event: asyncio.Event, timeout: float) -> bool:  # noqa: ASYNC109 - see Bell
