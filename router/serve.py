@@ -1,0 +1,342 @@
+"""One worker: the composition root, the only place that names concrete parts.
+
+``assembled`` is the architecture on one screen: each part is made of those above it and ends before them.
+The supervisor starts this module as a process (``python -m router.serve``) and hands it listening sockets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from aiohttp import http_parser, web
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from router.certificates.folder import CertificateFolder
+from router.certificates.keyring import Keyring
+from router.certificates.vault import Vault
+from router.edge.answers import Answers
+from router.edge.deadlines import Deadlines
+from router.edge.house import House
+from router.edge.limits import Limits
+from router.edge.listener import Edge
+from router.edge.reception import Reception
+from router.edge.tunnel import Tunnels
+from router.edge.upstream import UpstreamPools
+from router.edge.visit import Door
+from router.errors import BadSettings, RouterError
+from router.identity.assertion import Assertions
+from router.identity.passwords import Passwords
+from router.identity.sessions import Sessions
+from router.identity.sign_in import SignIn
+from router.identity.signing_keys import SigningKeys
+from router.identity.throttling import Throttle
+from router.identity.users import Users
+from router.observe import logs
+from router.observe.health import Health
+from router.observe.logs import AccessLog
+from router.observe.tasks import Tasks
+from router.portal.application import build_portal
+from router.portal.error_pages import ErrorPages
+from router.portal.themes import Themes
+from router.ports import Sockets, from_argument
+from router.settings import Settings, load_settings
+from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
+from router.storage.cache import Cache, MemoryCache, RedisCache
+from router.storage.changes import ChangeFeed
+from router.storage.database import Database
+from router.storage.migrate import migrate
+from router.storage.sealing import Sealer, load_or_create_key
+from router.tenants.directory import Directory
+from router.tenants.upstream_address import forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+BAD_SETTINGS: Final = 3
+UNAVAILABLE: Final = 6
+"""Exit codes of a worker that could not start: those of the command line for the same faults."""
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
+    """Join the parts of a worker; nothing listens to the world yet.
+
+    Raises ``BadSettings`` (the encryption key, a theme) and ``Unavailable`` (the database, a migration).
+    """
+    async with AsyncExitStack() as stack:
+        storage = await _storage(settings, stack)
+        rooms = _rooms(settings, storage, stack)
+        portal_socket, error_pages = await _portal(settings, storage, rooms, stack)
+        health = _health(storage)
+        house = _house(settings, storage, rooms, health, error_pages, portal_socket, stack)
+        await rooms.folder.look()
+        await rooms.signing_keys.ensure(time.time())
+
+        # What goes on in the background, from here to the end: visits first of all.
+        tasks = await stack.enter_async_context(house.tasks)
+        tasks.start(storage.feed.run(), name="change feed")
+        tasks.start(rooms.folder.run(), name="certificate folder")
+        tasks.start(rooms.sessions.run(), name="uses of sessions")
+        tasks.start(rooms.signing_keys.run(), name="signing keys")
+        tasks.start(house.deadlines.run(), name="deadlines")
+
+        domain, trusted = settings.platform_domain, settings.trusted_proxies
+        yield Edge(house, rooms.keyring, platform_domain=domain, trusted=trusted), health
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """The database is the truth; Redis, where there is one, a cache and a bell."""
+
+    database: Database
+    redis: RedisCache | None
+    counters: Cache
+    bell: Bell
+    feed: ChangeFeed
+    keys: Sequence[bytes]
+    sealer: Sealer
+
+
+async def _storage(settings: Settings, stack: AsyncExitStack) -> _Storage:
+    await migrate(settings.database_url)
+    database = Database(settings.database_url)
+    stack.push_async_callback(database.close)
+    await database.open()
+    redis = RedisCache(settings.redis_url) if settings.redis_url else None
+    counters = redis or MemoryCache()
+    stack.push_async_callback(counters.close)
+    bell = _bell(settings)
+    stack.push_async_callback(bell.close)
+    keys = settings.sealing_keys or (load_or_create_key(settings.key_file),)
+    return _Storage(database, redis, counters, bell, ChangeFeed(database, bell), keys, Sealer(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What a visit is judged by."""
+
+    directory: Directory
+    folder: CertificateFolder
+    keyring: Keyring
+    sessions: Sessions
+    sign_in: SignIn
+    signing_keys: SigningKeys
+
+
+def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Rooms:
+    database, redis, bell, feed = storage.database, storage.redis, storage.bell, storage.feed
+    directory = Directory(database, redis, feed)
+    stack.push_async_callback(directory.close)
+
+    vault = Vault(database, bell, storage.sealer)
+    folder = CertificateFolder(settings.certs_dir)
+    keyring = Keyring(vault, folder, feed, capacity=settings.keyring_capacity)
+    stack.push_async_callback(keyring.close)
+
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    users = Users(database, bell, passwords)
+    idle, life = settings.session_idle, settings.session_life
+    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life)
+    stack.push_async_callback(sessions.close)
+    throttle = Throttle(storage.counters, sessions.addresses, counters=1 if redis else settings.workers)
+    sign_in = SignIn(users, passwords, throttle, sessions)
+    signing_keys = SigningKeys(database, storage.sealer, bell, feed)
+    return _Rooms(directory, folder, keyring, sessions, sign_in, signing_keys)
+
+
+async def _portal(
+    settings: Settings, storage: _Storage, rooms: _Rooms, stack: AsyncExitStack
+) -> tuple[str, ErrorPages]:
+    """Serve the customers' pages to the edge alone; answer where, and the pages for errors."""
+    themes = Themes.load(settings.themes_dir)
+    error_pages = ErrorPages(themes)
+    portal = build_portal(
+        directory=rooms.directory,
+        sign_in=rooms.sign_in,
+        sessions=rooms.sessions,
+        signing_keys=rooms.signing_keys,
+        themes=themes,
+        error_pages=error_pages,
+        csrf_key=_derived(storage.keys[0], "portal csrf"),
+    )
+    return await stack.enter_async_context(_on_private_socket(portal)), error_pages
+
+
+def _health(storage: _Storage) -> Health:
+    health = Health()
+    # Neither is critical: whoever is known goes on being served from memory.
+    health.register("database", lambda: storage.database.healthy, critical=False)
+    health.register("cache", lambda: storage.counters.healthy, critical=False)
+    return health
+
+
+def _house(
+    settings: Settings,
+    storage: _Storage,
+    rooms: _Rooms,
+    health: Health,
+    error_pages: ErrorPages,
+    portal_socket: str,
+    stack: AsyncExitStack,
+) -> House:
+    """Join what the edge's connections share."""
+    limits, deadlines, tunnels = _limits(settings), Deadlines(), Tunnels()
+    storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
+    storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
+    judge = None if settings.allow_private_upstreams else _forbidden
+    pools = UpstreamPools(limits, deadlines, platform_domain=settings.platform_domain, forbidden=judge)
+    stack.callback(pools.abort_all)
+    reception = Reception(
+        directory=rooms.directory,
+        sessions=rooms.sessions,
+        assertions=Assertions(rooms.signing_keys, f"https://{settings.platform_domain}"),
+        health=health,
+        answers=Answers(error_pages, public_port=settings.public_port),
+        pools=pools,
+        portal=pools.own(portal_socket),
+        public_port=settings.public_port,
+    )
+    access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
+    if access_log is not None:
+        stack.push_async_callback(access_log.close)
+    return House(reception, tunnels, deadlines, limits, Tasks(), access_log)
+
+
+def _bell(settings: Settings) -> Bell:
+    if settings.redis_url:
+        return RedisBell(settings.redis_url)
+    if settings.database_url.startswith("sqlite"):
+        return SqliteBell(settings.database_url)
+    return PollBell()
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    """Make another 32-octet key from one, the same on every worker of the fleet (RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=None, info=f"tenant-router {purpose}".encode()).derive(key)
+
+
+def _forbidden(address: str) -> bool:
+    return forbidden(ip_address(address))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        head_timeout=settings.head_timeout,
+        idle_timeout=settings.idle_timeout,
+        connect_timeout=settings.connect_timeout,
+        answer_timeout=settings.answer_timeout,
+        max_connections=settings.max_connections,
+        max_connections_per_address=settings.max_connections_per_address,
+    )
+
+
+@asynccontextmanager
+async def _on_private_socket(application: web.Application) -> AsyncIterator[str]:
+    """Serve a plane where only this user's processes reach it; answer the socket's path."""
+    runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=1)
+    with tempfile.TemporaryDirectory(prefix="tenant-router-") as folder:  # made with mode 0700
+        path = str(Path(folder) / "plane.sock")
+        try:
+            await runner.setup()
+            await web.UnixSite(runner, path).start()
+            yield path
+        finally:
+            await runner.cleanup()
+
+
+async def serve(settings: Settings, sockets: Sockets, orders: Orders, ready: int) -> None:
+    """Serve on these sockets until an order comes, then finish what is under way.
+
+    ``ready`` is the descriptor that tells the supervisor. Readiness fails first, while connections are still
+    accepted for ``drain_grace`` seconds, so that load balancers notice before anything is closed.
+    """
+    async with assembled(settings) as (edge, health):
+        edge.serve({Door(name): sock for name, sock in sockets.items()})
+        health.ready()
+        gc.freeze()  # what is alive now lives to the end: the collector need not look at it again
+        os.write(ready, b"+")
+        os.close(ready)
+        replaced = await orders.wait()
+        health.drain()
+        if not replaced:
+            await asyncio.sleep(settings.drain_grace)
+        edge.stop_accepting()
+        await edge.drain(settings.drain_timeout)
+
+
+class Orders:
+    """What the supervisor tells a worker: to go (SIGTERM, or its own end); that it was replaced (SIGHUP)."""
+
+    def __init__(self, lifeline: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._order: asyncio.Future[bool] = loop.create_future()
+        self._lifeline = lifeline
+        loop.add_signal_handler(signal.SIGTERM, self._give, False)  # noqa: FBT003 - a callback's argument
+        loop.add_signal_handler(signal.SIGHUP, self._give, True)  # noqa: FBT003
+        loop.add_reader(lifeline, self._give, False)  # noqa: FBT003
+
+    async def wait(self) -> bool:
+        """Wait for an order, and say whether a successor serves already."""
+        return await self._order
+
+    def _give(self, replaced: bool) -> None:  # noqa: FBT001
+        asyncio.get_running_loop().remove_reader(self._lifeline)
+        if not self._order.done():
+            self._order.set_result(replaced)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker for the supervisor; answer its exit code."""
+    parser = argparse.ArgumentParser(prog="router.serve", description="A worker; the supervisor starts it.")
+    parser.add_argument("--listen", required=True, type=from_argument)
+    parser.add_argument("--lifeline", required=True, type=int)
+    parser.add_argument("--ready", required=True, type=int)
+    told = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        logs.configure(settings.log_level, json=not sys.stderr.isatty())
+        _check_build()
+        _allow_many_files()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(settings, told.listen, told.lifeline, told.ready))
+    except RouterError as fault:
+        sys.stderr.write(f"Error: {fault.sentence}\n")
+        return BAD_SETTINGS if isinstance(fault, BadSettings) else UNAVAILABLE
+    return 0
+
+
+async def _work(settings: Settings, sockets: Sockets, lifeline: int, ready: int) -> None:
+    # Signals do what they always do until the loop runs: a worker that has not begun may just end.
+    await serve(settings, sockets, Orders(lifeline), ready)
+
+
+def _check_build() -> None:
+    # aiohttp's parser in Python answers 500 to a target that is not ASCII, and is slow.
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        raise BadSettings("aiohttp_without_c", "aiohttp was built without its C parser: reinstall its wheel.")
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one: each connection is one, or two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
