@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from backstage import start_auth, start_upstream
 from load import put_load
-from peers import RECIPES
+from peers import RECIPES, tenant_router
 from probe import check
 from processes import BenchError, NotInstalled, find_program
+from profiling import profiled
 from report import Row, describe_machine, write_json, write_table
 from scenarios import SCENARIOS
 from stage import build_stage
@@ -39,6 +40,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as stack:
+            if options.profile:
+                stack.enter_context(profiled())
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tenant-router-bench-")))
             _run(build_stage(folder, stack), options)
     except BenchError as error:
@@ -59,7 +62,11 @@ def _parse_options() -> argparse.Namespace:
         "--only", nargs="+", choices=names, default=names, metavar="PEER", help=", ".join(names)
     )
     parser.add_argument("--json", action="store_true", help="print JSON, with every round, instead of tables")
-    return parser.parse_args()
+    parser.add_argument("--profile", action="store_true", help="instead, profile the router by function")
+    options = parser.parse_args()
+    if options.profile:
+        options.only = [tenant_router.RECIPE.name]
+    return options
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from peers import haproxy_plain, nginx_auth, nginx_plain
+from peers import haproxy_plain, nginx_auth, nginx_plain, tenant_router
 
 if TYPE_CHECKING:
     from peers.peer import Recipe
@@ -13,6 +13,7 @@ RECIPES: Final[tuple[Recipe, ...]] = (
     nginx_plain.RECIPE,
     nginx_auth.RECIPE,
     haproxy_plain.RECIPE,
+    tenant_router.RECIPE,
 )
 
 # What the others are compared with, column by column.
