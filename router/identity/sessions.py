@@ -1,0 +1,307 @@
+"""Sessions: who is signed in, by the token in the browser's cookie.
+
+The token is 256 random bits and is stored nowhere; its SHA-256 is the key of the row, of the cache entry and
+of the `changes` row that ends it everywhere (DESIGN: sessions; ASVS 7.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import bindparam, delete, false, insert, select, update
+
+from router.errors import Conflict, Unavailable
+from router.identity.revoke import revoke_sessions
+from router.identity.session import Session
+from router.storage.lookup import PENDING, Lookup, Pending
+from router.storage.schema import new_id, sessions, users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement, Row, Select
+
+    from router.identity.users import User
+    from router.storage.cache import Cache
+    from router.storage.changes import Bell, ChangeFeed
+    from router.storage.database import Database
+
+COOKIE: Final = "__Host-portal-session"
+"""The cookie's name; the prefix makes browsers refuse it without Secure and Path=/, or with a Domain."""
+
+TOKEN_LENGTH: Final = 43
+"""Characters of a token: 32 random bytes in base64url."""
+
+_TOUCHED_EVERY = 60
+_WRITTEN_EVERY = 5.0
+_SWEPT_EVERY = 600
+_SWEPT_AT_ONCE = 10_000
+_SESSION = TypeAdapter(Session)
+
+
+def key_of(token: bytes | str) -> str:
+    """Digest a token into the key under which its session is stored."""
+    raw = token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(raw).hexdigest()
+
+
+class Sessions:
+    """The sessions of every tenant, found on the hot path and ended within a second everywhere.
+
+    Found in memory, else in the cache, else in the database. When the database is away, a session in memory
+    stays good until it ends by its own times; one that is not in memory cannot be judged (``Unavailable``).
+    ``run`` must be running for uses to be written down. ``idle`` and ``life`` are in seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cache: Cache | None,
+        bell: Bell,
+        feed: ChangeFeed,
+        *,
+        idle: int = 43_200,
+        life: int = 2_592_000,
+        capacity: int = 50_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._idle = idle
+        self._life = life
+        self._capacity = capacity
+        self._clock = clock
+        self._seen: dict[str, int] = {}  # when this worker last saw a session used, the latest last
+        self._unwritten: dict[str, int] = {}
+        self._lookup: Lookup[Session] = Lookup(
+            "session",
+            self._load,
+            cache,
+            _SESSION.dump_json,
+            _SESSION.validate_json,
+            capacity=capacity,
+            serve_stale=True,
+            position=lambda: feed.position,
+        )
+        feed.subscribe("session", self._lookup.drop)
+        feed.subscribe_reset(self._lookup.clear)
+
+    def __repr__(self) -> str:
+        return f"Sessions(seen={len(self._seen)}, unwritten={len(self._unwritten)})"
+
+    def peek(self, token: str) -> Session | Pending | None:
+        """Find a session in memory alone; ``PENDING`` when :meth:`find` has to be awaited.
+
+        Costs about a microsecond. What cannot be a token is known absent without being looked up.
+        """
+        if len(token) != TOKEN_LENGTH:
+            return None
+        session = self._lookup.peek(key_of(token))
+        if session is None or session is PENDING:
+            return session
+        return self._current(session) or PENDING
+
+    async def find(self, token: str) -> Session | None:
+        """Find the session of a token: None when it ended, was revoked, or never was.
+
+        A session that looks ended is read again from the database first, since another worker may have seen
+        it used. Raises ``Unavailable`` when it is not in memory and the database is away.
+        """
+        if len(token) != TOKEN_LENGTH:
+            return None
+        key = key_of(token)
+        session = await self._lookup.find(key)
+        if session is None:
+            return None
+        return self._current(session) or await self._read_again(key)
+
+    def touch(self, session: Session, now: float) -> None:
+        """Note that a session was used; at most once a minute for each, written later by ``run``."""
+        seen = max(session.seen_at, self._seen.get(session.key, 0))
+        if now - seen < min(_TOUCHED_EVERY, session.idle_life // 4):
+            return
+        self._see(session.key, int(now))
+        self._unwritten[session.key] = int(now)
+
+    async def start(
+        self, tenant_id: str, user: User, *, address: str, user_agent: str, now: float
+    ) -> tuple[str, Session]:
+        """Start a session for a user whose password was just verified; answer its token, this once, and it.
+
+        Raises ``Conflict("user_changed")`` when the user was disabled, removed or given another password
+        since ``user`` was read.
+        """
+        token = secrets.token_urlsafe(32)
+        session = Session(
+            key=key_of(token),
+            id=new_id("ses"),
+            tenant_id=tenant_id,
+            user_id=user.id,
+            email=user.email,
+            customer=user.customer,
+            signed_in_at=int(now),
+            seen_at=int(now),
+            expires_at=int(now) + self._life,
+            idle_life=self._idle,
+        )
+        await self._insert(session, user, address=address[:45], user_agent=_printable(user_agent)[:200])
+        return token, session
+
+    async def revoke(self, key: str) -> None:
+        """End one session, on every worker within a second; one that is not there is ended already."""
+        await self._revoke(sessions.c.key == key)
+
+    async def revoke_user(self, user_id: str) -> None:
+        """End every session of a user."""
+        await self._revoke(sessions.c.user_id == user_id)
+
+    async def revoke_tenant(self, tenant_id: str) -> None:
+        """End every session at a tenant's portal."""
+        await self._revoke(sessions.c.tenant_id == tenant_id)
+
+    async def of_user(self, user_id: str) -> list[Session]:
+        """List a user's sessions that have not ended, the latest used first."""
+        async with self._database.read() as connection:
+            found = _joined().where(sessions.c.user_id == user_id, ~_ended(int(self._clock())))
+            rows = await connection.execute(found.order_by(sessions.c.seen_at.desc()))
+            return [_session(row) for row in rows]
+
+    async def addresses(self, tenant_id: str, email: str) -> list[str]:
+        """List the client addresses at which an account's sessions were started."""
+        account = (users.c.tenant_id == tenant_id) & (users.c.email == email)
+        async with self._database.read() as connection:
+            found = select(sessions.c.address).join(users, users.c.id == sessions.c.user_id).where(account)
+            return [str(address) for address in await connection.scalars(found.distinct().limit(1000))]
+
+    async def run(self) -> None:
+        """Write down, every few seconds, when sessions were last used, and sweep out those that ended.
+
+        For ever; the last uses are written when it is cancelled. While the database is away they are kept.
+        """
+        sweep_at = 0.0
+        try:
+            while True:
+                with suppress(Unavailable):  # the database says so itself, once; what is unwritten is kept
+                    await self.flush()
+                    if self._clock() >= sweep_at:
+                        sweep_at = self._clock() + _SWEPT_EVERY
+                        await self._sweep()
+                await asyncio.sleep(_WRITTEN_EVERY)
+        finally:
+            with suppress(Unavailable):
+                await self.flush()
+
+    async def close(self) -> None:
+        """End the lookups that are under way."""
+        await self._lookup.close()
+
+    async def flush(self) -> None:
+        """Write down what ``touch`` has noted. Raises ``Unavailable``, having lost nothing."""
+        batch, self._unwritten = self._unwritten, {}
+        if not batch:
+            return
+        statement = (
+            update(sessions)
+            .where(sessions.c.key == bindparam("of"), sessions.c.seen_at < bindparam("at"))
+            .values(seen_at=bindparam("at"))
+        )
+        try:
+            async with self._database.write() as connection:
+                # In one order everywhere, so that two workers' batches never wait for each other.
+                await connection.execute(statement, [{"of": key, "at": batch[key]} for key in sorted(batch)])
+        except BaseException:
+            self._unwritten = batch | self._unwritten
+            raise
+
+    def _current(self, session: Session) -> Session | None:
+        """Answer a session as this worker knows it to be used, or None if it looks ended."""
+        now = self._clock()
+        if now >= session.expires_at:
+            return None
+        if now < session.seen_at + session.idle_life:
+            return session
+        seen = self._seen.get(session.key, 0)
+        return replace(session, seen_at=seen) if now < seen + session.idle_life else None
+
+    def _see(self, key: str, at: int) -> None:
+        self._seen.pop(key, None)
+        while len(self._seen) >= self._capacity:
+            oldest = next(iter(self._seen))
+            del self._seen[oldest]
+            self._unwritten.pop(oldest, None)
+        self._seen[key] = at
+
+    async def _read_again(self, key: str) -> Session | None:
+        session = await self._load(key)
+        if session is None:
+            self._lookup.drop(key)  # so that it comes to be remembered as absent
+        else:
+            self._see(key, session.seen_at)
+        return session
+
+    async def _load(self, key: str) -> Session | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(_joined().where(sessions.c.key == key))).one_or_none()
+        return None if row is None else self._current(_session(row))
+
+    async def _insert(self, session: Session, user: User, *, address: str, user_agent: str) -> None:
+        row = {name: getattr(session, name) for name in _STORED}
+        # Held until the commit, against a change of password or a disabling that is under way: whichever
+        # is second sees the other, and no session outlives it.
+        unchanged = select(users.c.id).where(
+            users.c.id == user.id,
+            users.c.tenant_id == session.tenant_id,
+            users.c.password_hash == user.password_hash,
+            users.c.disabled == false(),
+        )
+        async with self._database.write() as connection:
+            if await connection.scalar(unchanged.with_for_update(read=True)) is None:
+                raise Conflict("user_changed", "The user was changed while signing in.")
+            await connection.execute(insert(sessions).values(**row, address=address, user_agent=user_agent))
+
+    async def _revoke(self, condition: ColumnElement[bool]) -> None:
+        async with self._database.write() as connection:
+            revoked, sequence = await revoke_sessions(connection, condition)
+        for key in revoked:
+            self._lookup.drop(key, sequence)  # here at once, elsewhere by the change feed
+        if revoked:
+            await self._bell.ring()
+
+    async def _sweep(self) -> None:
+        ended = select(sessions.c.key).where(_ended(int(self._clock())))
+        async with self._database.write() as connection:
+            # Those that another worker is writing to are left to the next time.
+            locked = ended.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)
+            await connection.execute(delete(sessions).where(sessions.c.key.in_(locked)))
+
+
+_STORED = ("key", "id", "tenant_id", "user_id", "signed_in_at", "seen_at", "expires_at", "idle_life")
+
+
+def _ended(now: int) -> ColumnElement[bool]:
+    return (sessions.c.expires_at <= now) | (sessions.c.seen_at + sessions.c.idle_life <= now)
+
+
+def _joined() -> Select[tuple[object, ...]]:
+    """Select sessions with what their users say now; those of disabled users do not exist."""
+    columns = [sessions.c[name] for name in _STORED]
+    return (
+        select(*columns, users.c.email, users.c.customer)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(users.c.disabled == false())
+    )
+
+
+def _session(row: Row[tuple[object, ...]]) -> Session:
+    return Session(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name for it
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,88 @@
+"""The counters behind throttle.py's budgets, in whichever cache there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.identity.throttle import (
+    ACCOUNT,
+    KNOWN_FOR,
+    NETWORK,
+    PAIR,
+    PAIR_DAY,
+    Allowed,
+    Tally,
+    Wait,
+    fingerprint,
+    judge,
+    network_of,
+    tally,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from router.storage.cache import Cache
+
+
+class Throttle:
+    """Counts attempts to sign in, each once, before anything expensive is done for them.
+
+    Counting is atomic in the cache, so a parallel burst is counted one by one. While Redis is away each
+    process counts for itself: it fails towards counting too few, never towards refusing everybody.
+    ``addresses`` lists where an account's sessions were started (``Sessions.addresses``); it is asked only
+    when the cache has forgotten and the account's budget is used up. ``counters`` is how many processes
+    count for themselves: 1 with Redis, the number of workers without.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        addresses: Callable[[str, str], Awaitable[Iterable[str]]],
+        *,
+        counters: int = 1,
+    ) -> None:
+        self._cache = cache
+        self._addresses = addresses
+        self._counters = counters
+
+    async def spend(self, tenant_id: str, email: str, address: str, now: float) -> Allowed | Wait:
+        """Count one attempt on an account and say whether it may be made.
+
+        ``email`` is the normalised address, or whatever was typed; ``now`` is in unix seconds. Raises
+        ``Unavailable`` where only the database could tell and it is away.
+        """
+        network = network_of(address)
+        for budget, subject in (
+            (NETWORK, (network,)),
+            (PAIR, (tenant_id, email, network)),
+            (PAIR_DAY, (tenant_id, email, network)),
+        ):
+            verdict = await self._count(tally(budget, subject, now), now)
+            if isinstance(verdict, Wait):
+                return verdict
+        if await self._cache.get(_known_key(tenant_id, email, network)) is not None:
+            return Allowed()
+        verdict = await self._count(tally(ACCOUNT, (tenant_id, email), now), now)
+        if isinstance(verdict, Wait) and await self._signed_in_from(tenant_id, email, network):
+            return Allowed()
+        return verdict
+
+    async def succeeded(self, tenant_id: str, email: str, address: str, now: float) -> None:
+        """Remember that the account's owner signs in from here, and give the short budget back."""
+        network = network_of(address)
+        await self._cache.delete(tally(PAIR, (tenant_id, email, network), now).key)
+        await self._cache.set(_known_key(tenant_id, email, network), b"1", KNOWN_FOR)
+
+    async def _signed_in_from(self, tenant_id: str, email: str, network: str) -> bool:
+        addresses = await self._addresses(tenant_id, email)
+        return any(network_of(address) == network for address in addresses)
+
+    async def _count(self, spent: Tally, now: float) -> Allowed | Wait:
+        ttl = max(1, spent.ends - int(now))
+        count = await self._cache.count(spent.key, ttl)
+        return judge(spent, count, now, counters=self._counters)
+
+
+def _known_key(tenant_id: str, email: str, network: str) -> str:
+    return f"throttle:known:{fingerprint(tenant_id, email, network)}"

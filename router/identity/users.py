@@ -1,0 +1,210 @@
+"""Users: the people who sign in for a customer of a tenant."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from router.errors import BadInput, Conflict, NotFound
+from router.hostname import Hostname
+from router.identity.passwords import check_new_password
+from router.identity.revoke import revoke_sessions
+from router.storage.changes import record
+from router.storage.schema import new_id, sessions, tenants, users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from router.identity.passwords import Passwords
+    from router.storage.changes import Bell
+    from router.storage.database import Database
+
+MAX_EMAIL: Final = 254
+"""Octets of a whole e-mail address (RFC 5321 section 4.5.3.1.3, without the angle brackets)."""
+
+_MAX_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
+_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")  # RFC 5322 dot-atom
+_CUSTOMER = re.compile(r"[!-~](?:[ -~]{0,78}[!-~])?")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who signs in for ``customer`` at one tenant's portal."""
+
+    id: str
+    tenant_id: str
+    email: str
+    customer: str
+    disabled: bool
+    password_hash: str = field(repr=False)
+
+
+def normalise_email(raw: str) -> str:
+    """Bring an e-mail address into the one spelling we compare by: lower case, the domain in A-labels.
+
+    The local part is ASCII only, so that no letter can pass for another; it is compared without regard to
+    case, because people type it so, although RFC 5321 section 2.4 would let a server tell them apart.
+    Raises ``BadInput("bad_email")`` for everything that is not one plain address.
+    """
+    local, at, domain = raw.strip(" ").partition("@")
+    if len(raw) > 2 * MAX_EMAIL or not at or not local.isascii() or not _LOCAL.fullmatch(local.lower()):
+        raise _bad_email(raw)
+    try:
+        email = f"{local.lower()}@{Hostname.parse(domain)}"
+    except BadInput as fault:
+        raise _bad_email(raw) from fault
+    if len(local) > _MAX_LOCAL or len(email) > MAX_EMAIL or domain.endswith("."):
+        raise _bad_email(raw)
+    return email
+
+
+def _bad_email(raw: str) -> BadInput:
+    return BadInput("bad_email", f"“{raw[:80]!s}” is not an e-mail address.")
+
+
+def parse_customer(raw: str) -> str:
+    """Read a customer's reference (``C-1001``): 1 to 80 printable ASCII characters, since headers carry it.
+
+    Raises ``BadInput("bad_customer")``.
+    """
+    if _CUSTOMER.fullmatch(raw) is None:
+        raise BadInput("bad_customer", "A customer reference has 1 to 80 printable ASCII characters.")
+    return raw
+
+
+class Users:
+    """The users of all tenants, in the database; nothing of them is kept in memory.
+
+    A user who is disabled, or whose password is changed, loses every session in the same transaction.
+    All methods raise ``Unavailable`` when the database is away.
+    """
+
+    def __init__(
+        self, database: Database, bell: Bell, passwords: Passwords, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._bell = bell
+        self._passwords = passwords
+        self._clock = clock
+
+    async def add(self, tenant_id: str, email: str, customer: str, password: str) -> User:
+        """Add a user who may sign in at once.
+
+        Raises ``BadInput`` (e-mail address, reference or password), ``NotFound("no_such_tenant")`` and
+        ``Conflict("email_taken")``.
+        """
+        address, reference = normalise_email(email), parse_customer(customer)
+        check_new_password(password, email=address, tenant_name=await self._name_of(tenant_id))
+        hashed = await self._passwords.hash(password)
+        user = User(new_id("usr"), tenant_id, address, reference, disabled=False, password_hash=hashed)
+        try:
+            await self._insert(user)
+        except IntegrityError as fault:
+            raise Conflict("email_taken", f"{address} is a user of this tenant already.") from fault
+        await self._bell.ring()
+        return user
+
+    async def find(self, user_id: str) -> User | None:
+        """Find a user by id."""
+        return await self._find(users.c.id == user_id)
+
+    async def find_by_email(self, tenant_id: str, email: str) -> User | None:
+        """Find a tenant's user by a normalised e-mail address, disabled ones too."""
+        return await self._find((users.c.tenant_id == tenant_id) & (users.c.email == email))
+
+    async def of_tenant(self, tenant_id: str) -> list[User]:
+        """List a tenant's users, by e-mail address."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                select(users).where(users.c.tenant_id == tenant_id).order_by(users.c.email)
+            )
+            return [_user(row) for row in rows]
+
+    async def set_password(self, user_id: str, password: str) -> None:
+        """Change a password; every session of the user ends.
+
+        Raises ``BadInput`` for a bad password and ``NotFound("no_such_user")``.
+        """
+        user = await self.find(user_id)
+        if user is None:
+            raise NotFound("no_such_user", "There is no such user.")
+        check_new_password(password, email=user.email, tenant_name=await self._name_of(user.tenant_id))
+        await self._change(user_id, revoke=True, password_hash=await self._passwords.hash(password))
+
+    async def disable(self, user_id: str) -> None:
+        """Keep a user out; every session of theirs ends. Raises ``NotFound("no_such_user")``."""
+        await self._change(user_id, revoke=True, disabled=True)
+
+    async def enable(self, user_id: str) -> None:
+        """Let a disabled user sign in again. Raises ``NotFound("no_such_user")``."""
+        await self._change(user_id, revoke=False, disabled=False)
+
+    async def replace_hash(self, user: User, hashed: str) -> None:
+        """Keep the same password under today's parameters; unless it was changed meanwhile."""
+        unchanged = (users.c.id == user.id) & (users.c.password_hash == user.password_hash)
+        async with self._database.write() as connection:
+            await connection.execute(update(users).where(unchanged).values(password_hash=hashed))
+
+    async def _insert(self, user: User) -> None:
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            await connection.execute(
+                insert(users).values(
+                    id=user.id,
+                    tenant_id=user.tenant_id,
+                    email=user.email,
+                    customer=user.customer,
+                    password_hash=user.password_hash,
+                    disabled=user.disabled,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+            await record(connection, "user", user.id)
+
+    async def _change(self, user_id: str, *, revoke: bool, **values: str | bool) -> None:
+        async with self._database.write() as connection:
+            changed = await connection.execute(
+                update(users).where(users.c.id == user_id).values(**values, updated_at=int(self._clock()))
+            )
+            if not changed.rowcount:
+                raise NotFound("no_such_user", "There is no such user.")
+            await self._tell(connection, user_id, revoke=revoke)
+        await self._bell.ring()
+
+    async def _tell(self, connection: AsyncConnection, user_id: str, *, revoke: bool) -> None:
+        if revoke:
+            await revoke_sessions(connection, sessions.c.user_id == user_id)
+        await record(connection, "user", user_id)
+
+    async def _find(self, condition: ColumnElement[bool]) -> User | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(users).where(condition))).one_or_none()
+        return None if row is None else _user(row)
+
+    async def _name_of(self, tenant_id: str) -> str:
+        async with self._database.read() as connection:
+            name = await connection.scalar(select(tenants.c.name).where(tenants.c.id == tenant_id))
+        if name is None:
+            raise NotFound("no_such_tenant", "There is no such tenant.")
+        return str(name)
+
+
+def _user(row: Row[tuple[object, ...]]) -> User:
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's documented name for it
+    return User(
+        id=values["id"],
+        tenant_id=values["tenant_id"],
+        email=values["email"],
+        customer=values["customer"],
+        disabled=values["disabled"],
+        password_hash=values["password_hash"],
+    )

@@ -1,0 +1,211 @@
+"""A platform with one tenant, and as many workers on its database as a test asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from router.errors import Unavailable
+from router.identity.passwords import Passwords
+from router.identity.sessions import Sessions
+from router.identity.sign_in import SignIn
+from router.identity.throttling import Throttle
+from router.identity.users import Users
+from router.observe.tasks import Tasks
+from router.storage.cache import MemoryCache
+from router.storage.changes import ChangeFeed, PollBell
+from router.storage.database import Database
+from router.storage.schema import changes, tenants
+
+if TYPE_CHECKING:
+    from router.storage.cache import Cache
+
+START = 1_795_300_000.0
+GOOD = "violet-anvil-93-cantata"
+ADDRESS = "192.0.2.7"
+
+
+class Clock:
+    """Time that passes when a test says so, in unix seconds."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+class CountingPasswords(Passwords):
+    """Real Argon2, small, that says how often it was asked to verify."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_kib=1024, passes=1)
+        self.verified: list[str | None] = []
+
+    async def verify(self, stored: str | None, text: str) -> bool:
+        """Verify, and remember against what."""
+        self.verified.append(stored)
+        return await super().verify(stored, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What one worker has of identity, on the database that it shares with the others."""
+
+    database: Database
+    feed: ChangeFeed
+    passwords: CountingPasswords
+    users: Users
+    sessions: Sessions
+    throttle: Throttle
+    sign_in: SignIn
+    clock: Clock
+
+    async def attempt(self, email: str, password: str = GOOD, *, address: str = ADDRESS) -> object:
+        """Try to sign in at the tenant's portal."""
+        return await self.sign_in.attempt("tnt_1", email, password, address, "a browser")
+
+    async def signed_in(self, email: str = "mary@acme.test") -> str:
+        """Sign in and answer the token."""
+        token = await self.attempt(email)
+        assert isinstance(token, str)
+        return token
+
+    def signing_in_with(self, passwords: Passwords) -> SignIn:
+        """Sign in as this worker does, but with other passwords' Argon2."""
+        return SignIn(self.users, passwords, self.throttle, self.sessions, clock=self.clock)
+
+    async def caught_up(self) -> None:
+        """Wait until this worker knows every change that has been committed."""
+        async with self.database.read() as connection:
+            last = await connection.scalar(select(func.max(changes.c.sequence)))
+        async with asyncio.timeout(5):
+            await self.feed.caught_up(last or 0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that the test moves."""
+    return Clock()
+
+
+@pytest.fixture
+async def add_tenant(database: Database) -> Callable[[str], Awaitable[None]]:
+    """Something that adds a tenant of a given id."""
+
+    async def add(tenant_id: str) -> None:
+        row = {
+            "id": tenant_id,
+            "slug": tenant_id.replace("_", "-"),
+            "name": "Blue Fjord",
+            "theme_colour": "#0b6e4f",
+            "allow_registration": False,
+            "upstreams": [],
+            "public_paths": [],
+            "status": "active",
+            "cname_label": tenant_id,
+            "version": 1,
+            "created_at": 0,
+            "updated_at": 0,
+        }
+        async with database.write() as connection:
+            await connection.execute(insert(tenants).values(row))
+
+    return add
+
+
+Outage = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def outage(request: pytest.FixtureRequest, database: Database, database_url: str) -> Outage:
+    """Something that takes the database away from everybody for as long as a block lasts."""
+    away = _sqlite_away(database_url.removeprefix("sqlite:///"), database)
+    if database.backend == "postgresql":
+        away = _postgres_away(request.getfixturevalue("postgres").url("template1"))
+
+    @asynccontextmanager
+    async def outage() -> AsyncIterator[None]:
+        async with away:
+            yield
+        async with asyncio.timeout(10):
+            while not await _answers(database):  # noqa: ASYNC110 - a database has no event to wait for
+                await asyncio.sleep(0.05)
+
+    return outage
+
+
+@asynccontextmanager
+async def _sqlite_away(path: str, database: Database) -> AsyncIterator[None]:
+    await database.close()
+    aside = f"{path}.aside"
+    await asyncio.to_thread(os.rename, path, aside)
+    await asyncio.to_thread(os.mkdir, path)
+    yield
+    await asyncio.to_thread(os.rmdir, path)
+    await asyncio.to_thread(os.rename, aside, path)
+
+
+@asynccontextmanager
+async def _postgres_away(elsewhere: str) -> AsyncIterator[None]:
+    other = Database(elsewhere)
+    connected = "FROM pg_stat_activity WHERE datname = 'postgres'"
+    async with other.write() as connection:
+        await connection.execute(text("ALTER DATABASE postgres ALLOW_CONNECTIONS false"))
+    async with other.write() as connection:
+        await connection.execute(text(f"SELECT pg_terminate_backend(pid) {connected}"))
+    try:
+        yield
+    finally:
+        async with other.write() as connection:
+            await connection.execute(text("ALTER DATABASE postgres ALLOW_CONNECTIONS true"))
+        await other.close()
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        async with database.read() as connection:
+            return bool(await connection.scalar(select(1)))
+    except Unavailable:
+        return False
+
+
+@pytest.fixture
+async def new_worker(
+    database: Database, clock: Clock, add_tenant: Callable[[str], Awaitable[None]]
+) -> AsyncIterator[Callable[..., Worker]]:
+    """Something that starts a worker, its change feed running; the tenant tnt_1 is there."""
+    await add_tenant("tnt_1")
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(Tasks())
+
+        def start(cache: Cache | None = None, **lives: int) -> Worker:
+            bell = PollBell()
+            feed = ChangeFeed(database, bell, period=0.05)
+            passwords = CountingPasswords()
+            stack.callback(passwords.close)
+            users = Users(database, bell, passwords, clock=clock)
+            sessions = Sessions(database, cache, bell, feed, clock=clock, **lives)
+            stack.push_async_callback(sessions.close)
+            throttle = Throttle(cache or MemoryCache(clock=clock), sessions.addresses)
+            sign_in = SignIn(users, passwords, throttle, sessions, clock=clock)
+            tasks.start(feed.run(), name="feed")
+            return Worker(database, feed, passwords, users, sessions, throttle, sign_in, clock)
+
+        yield start
+
+
+@pytest.fixture
+async def worker(new_worker: Callable[..., Worker]) -> Worker:
+    """One worker, and mary@acme.test, who signs in for C-1001."""
+    only = new_worker()
+    await only.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    return only
