@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from router import supervisor as supervisor_module
 from router.errors import BadSettings
 from router.supervisor import Supervisor
+from tests.processes import is_gone
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 _SIMPLE_WORKER = Path(__file__).with_name("simple_worker.py")
 
@@ -57,7 +59,7 @@ class _Node:
         finally:
             writer.close()
 
-    async def ask_until(self, *, other_than: set[int]) -> int:
+    async def askuntil(self, *, other_than: set[int]) -> int:
         async with asyncio.timeout(20):
             while (pid := await self.ask()) in other_than:
                 pass
@@ -85,27 +87,13 @@ def _signal_ourselves(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - another process makes it true, and sets no event of ours
-            await asyncio.sleep(0.01)
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 async def test_terminated_it_drains_its_workers_and_exits_with_0() -> None:
     """SIGTERM ends the workers in good order, and the exit code is 0."""
     async with _node(workers=2) as node:
         pid = await node.ask()
         _signal_ourselves(signal.SIGTERM)
         assert await node.ended() == 0
-    assert _is_gone(pid)
+    assert is_gone(pid)
 
 
 async def test_its_ports_are_free_after_the_end() -> None:
@@ -126,7 +114,7 @@ async def test_a_second_interrupt_kills() -> None:
         assert await node.ask() == pid
         _signal_ourselves(signal.SIGINT)
         assert await node.ended() == 130
-    assert _is_gone(pid)
+    assert is_gone(pid)
 
 
 async def test_workers_that_outstay_their_drain_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,10 +147,10 @@ async def test_restarts_back_off(tmp_path: Path) -> None:
         broken.touch()
         await node.ask(b"die\n")
         slot = node.supervisor._slots[0]  # noqa: SLF001 - how often it tried shows nowhere else
-        await _until(lambda: slot.failures >= 3)
+        await until(lambda: slot.failures >= 3)
         assert slot.back_off() > 0
         broken.unlink()
-        assert await node.ask_until(other_than={first, 0})
+        assert await node.askuntil(other_than={first, 0})
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -179,7 +167,7 @@ async def test_a_reload_replaces_every_worker_one_by_one() -> None:
         answered: set[int] = set()
         _signal_ourselves(signal.SIGHUP)
         async with asyncio.timeout(20):
-            while not all(map(_is_gone, before)):
+            while not all(map(is_gone, before)):
                 answered.add(await node.ask())
         assert 0 not in answered
         assert await node.ask() not in before
@@ -193,7 +181,7 @@ async def test_a_reload_that_fails_keeps_the_worker(tmp_path: Path) -> None:
         broken.touch()
         with capture_logs() as lines:
             _signal_ourselves(signal.SIGHUP)
-            await _until(lambda: any(line["log_level"] == "error" for line in lines))
+            await until(lambda: any(line["log_level"] == "error" for line in lines))
         assert await node.ask() == first
 
 
@@ -228,7 +216,7 @@ async def test_workers_end_with_a_supervisor_that_is_killed() -> None:
     pid = await _ask_patiently(port)
     process.kill()
     await process.wait()
-    await _until(lambda: _is_gone(pid))
+    await until(lambda: is_gone(pid))
 
 
 async def _ask_patiently(port: int) -> int:
