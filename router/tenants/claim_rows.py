@@ -24,7 +24,7 @@ async def make_claim(
     hostname: Hostname,
     kind: ClaimKind,
     now: int,
-) -> Hostname:
+) -> None:
     """Make a tenant's first claim to a hostname: active below the platform's domain, else pending."""
     state = ClaimState.ACTIVE if kind == "platform" else ClaimState.PENDING
     row = {
@@ -38,7 +38,6 @@ async def make_claim(
         "updated_at": now,
     }
     await connection.execute(insert(claims).values(row))
-    return hostname
 
 
 async def move_claim(
@@ -47,26 +46,24 @@ async def move_claim(
     event: ClaimEvent,
     now: int,
     reason: str | None = None,
-) -> Hostname:
-    """Move a claim as the table of states says. Raises ``Conflict("claim_state")``."""
-    values = {"state": next_state(claim.state, event).value, "reason": reason, "updated_at": now}
+) -> bool:
+    """Move a claim as the table of states says, and say whether it moved.
+
+    Raises ``Conflict("claim_state")``.
+    """
+    state = next_state(claim.state, event)
+    if state is claim.state:
+        return False
+    values = {"state": state.value, "reason": reason, "updated_at": now}
     await connection.execute(update(claims).where(claims.c.id == claim.id).values(values))
-    return claim.hostname
+    return True
 
 
-async def release_others(
-    connection: AsyncConnection,
-    held: Sequence[Claim],
-    kept: Claim,
-    now: int,
-) -> list[Hostname]:
+async def release_others(connection: AsyncConnection, held: Sequence[Claim], kept: Claim, now: int) -> None:
     """Release the external hostnames that served until ``kept`` did."""
-    former = [claim for claim in held if claim.kind == "external" and claim.id != kept.id]
-    return [
-        await move_claim(connection, claim, ClaimEvent.RELEASE, now)
-        for claim in former
-        if claim.state in SERVED
-    ]
+    for claim in held:
+        if claim.kind == "external" and claim.id != kept.id and claim.state in SERVED:
+            await move_claim(connection, claim, ClaimEvent.RELEASE, now)
 
 
 async def wish_external(
@@ -75,18 +72,19 @@ async def wish_external(
     held: Sequence[Claim],
     wanted: Hostname | None,
     now: int,
-) -> list[Hostname]:
-    """Claim ``wanted`` (None gives all up) and release the rest; name those whose claim moved.
+) -> bool:
+    """Claim ``wanted`` (None gives all up), release the rest, and say whether any claim moved.
 
     One that serves goes on serving until the wanted one is active, so that a change of address has no gap.
     """
-    moved: list[Hostname] = []
+    moved = False
     claimed = [claim for claim in held if claim.kind == "external"]
+    serves = any(claim.hostname == wanted and claim.state in SERVED for claim in claimed)
     for claim in claimed:
         event = ClaimEvent.CLAIM if claim.hostname == wanted else ClaimEvent.RELEASE
-        waits = event is ClaimEvent.RELEASE and wanted is not None and claim.state in SERVED
-        if not waits and next_state(claim.state, event) is not claim.state:
-            moved.append(await move_claim(connection, claim, event, now))
+        waits = event is ClaimEvent.RELEASE and wanted and not serves and claim.state in SERVED
+        moved |= not waits and await move_claim(connection, claim, event, now)
     if wanted is not None and all(claim.hostname != wanted for claim in claimed):
-        moved.append(await make_claim(connection, tenant_id, wanted, "external", now))
+        await make_claim(connection, tenant_id, wanted, "external", now)
+        moved = True
     return moved

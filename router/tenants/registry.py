@@ -106,14 +106,14 @@ class Registry:
         judged = await self._judge(form)
         async with self._writing() as connection:
             before = await self._find(connection, slug, lock=True)
-            moved: list[Hostname] = []
+            moved = False
             if judged.wishes_external:
                 wanted, now = judged.external, int(self._clock())
                 moved = await wish_external(connection, before.tenant.id, before.claims, wanted, now)
-            if not await self._update(connection, before, judged.columns, moved=bool(moved)):
+            if not await self._update(connection, before, judged.columns, moved=moved):
                 return before
             record = await self._find(connection, slug)
-            await self._note(connection, record, actor, "tenant.change", _difference(before, record), moved)
+            await self._note(connection, record, actor, "tenant.change", _difference(before, record))
         await self._bell.ring()
         return record
 
@@ -147,12 +147,12 @@ class Registry:
             if claim.state is ClaimState.ACTIVE:
                 return claim
             now = int(self._clock())
-            moved = [await move_claim(connection, claim, ClaimEvent.VOUCH, now, reason)]
-            moved += await release_others(connection, before.claims, claim, now)
+            await move_claim(connection, claim, ClaimEvent.VOUCH, now, reason)
+            await release_others(connection, before.claims, claim, now)
             await self._update(connection, before, {}, moved=True)
             record = await self._find(connection, claim.slug)
             detail = {"hostname": hostname, "reason": reason, "was": claim.state.value}
-            await self._note(connection, record, actor, "domain.activate", detail, moved)
+            await self._note(connection, record, actor, "domain.activate", detail)
         await self._bell.ring()
         return next(held for held in record.claims if held.id == claim.id)
 
@@ -235,17 +235,12 @@ class Registry:
         actor: str,
         action: str,
         detail: Mapping[str, Any],
-        moved: Sequence[Hostname] = (),
     ) -> None:
-        """Write the audit, and tell every worker: of each hostname, and of certificates whose claim moved."""
+        """Write the audit, and tell every worker of the tenant and its hostnames: last, see storage/changes."""
         line = {"at": int(self._clock()), "actor": actor[:120], "action": action, "subject": record.tenant.id}
         await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
         await changes.record(connection, "tenant", record.tenant.id)
-        for claim in record.claims:
-            await changes.record(connection, "hostname", claim.hostname)
-        for hostname in moved:
-            await changes.record(connection, "certificate", hostname)
-            await changes.record(connection, "certificate", f"*.{hostname.parent}")
+        await changes.record_all(connection, "hostname", [claim.hostname for claim in record.claims])
 
 
 def _check_reason(raw: str) -> str:

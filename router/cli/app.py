@@ -1,0 +1,69 @@
+"""The command line: one app, one module a noun, each imported only when its command is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from router.cli.output import EXIT_CODES, Exit, complain, exit_for
+from router.errors import RouterError, Unavailable
+
+_INTERRUPTED: Final = 130
+
+app = App(
+    name="tenant-router",
+    help="The front door of a multi-tenant portal: TLS per tenant, themed sign-in, authenticated forwarding.",
+    help_epilogue=EXIT_CODES,
+    help_format="plaintext",
+    version=lambda: version("tenant-router"),
+)
+
+app.command("router.cli.serve:serve", name="serve", help="Serve, with the settings in force.")
+app.command("router.cli.demo:demo", name="demo", help="Serve two demo tenants, everything made on the spot.")
+app.command(
+    "router.cli.settings:settings", name="settings", help="Show the settings and where they came from."
+)
+app.command("router.cli.migrate:migrate", name="migrate", help="Bring the database's tables up to date.")
+app.command("router.cli.tenant:app", name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
+app.command("router.cli.certificate:app", name="certificate", help="Certificates: upload, list.")
+app.command("router.cli.domain:app", name="domain", help="Domains of tenants: activate.")
+app.command("router.cli.user:app", name="user", help="Users of tenants: add.")
+app.command(
+    "router.cli.explain:explain", name="explain", help="Tell what a hostname gets, and what is wrong."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and answer its exit code."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in tokens
+    try:
+        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as fault:
+        return _usage(str(fault), as_json=as_json)
+    except RouterError as fault:
+        complain(fault.code, fault.sentence, as_json=as_json, cause=_told_cause(fault))
+        return exit_for(fault)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered may not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _told_cause(fault: RouterError) -> BaseException | None:
+    """Only an outage has a cause that helps whoever asked: what is wrong with input is in the sentence."""
+    return fault.__cause__ if isinstance(fault, Unavailable) else None
+
+
+def _usage(message: str, *, as_json: bool) -> int:
+    sentence = message if as_json else f"{message} See tenant-router --help."
+    complain("usage", sentence, as_json=as_json)
+    return Exit.USAGE

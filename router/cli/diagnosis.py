@@ -1,0 +1,109 @@
+"""What is known about a hostname, and the first thing that is wrong with it.
+
+PURE. explain.py gathers the facts; the rules are here, in the order of a request's way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from router.cli.output import when
+from router.hostname import Hostname
+from router.tenants.claims import SERVED, Claim
+from router.tenants.rows import TenantRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that keeps the hostname from working, and what to do about it."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The certificate that a client is shown. ``why`` says how it came to be this one."""
+
+    id: str
+    names: tuple[str, ...]
+    not_after: int
+    covers: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An upstream that was just asked for a connection; ``fault`` says what happened, none if it answered."""
+
+    url: str
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is known about a hostname.
+
+    ``claim`` is the one that holds it, or the only one there is; ``record`` its tenant. ``file_faults`` are
+    files in certs/ that were not taken.
+    """
+
+    hostname: Hostname
+    platform_domain: Hostname
+    claims: tuple[Claim, ...] = ()
+    claim: Claim | None = None
+    record: TenantRecord | None = None
+    shown: Shown | Fault | None = None
+    probes: tuple[Probe, ...] = ()
+    file_faults: tuple[str, ...] = ()
+
+
+def first_wrong(facts: Facts, now: float) -> Fault | None:
+    """Find the first fault on the way that a request takes: tenant, certificate, upstream."""
+    return _with_claim(facts) or _with_certificate(facts, now) or _with_upstreams(facts)
+
+
+def _with_claim(facts: Facts) -> Fault | None:
+    name, claim = facts.hostname, facts.claim
+    if claim is None:
+        return _with_nobody(facts)
+    if claim.state not in SERVED:
+        hint = f"tenant-router domain activate {name} --reason …"
+        sentence = f"The claim of tenant {claim.slug} is {claim.state.value}, not active. See: {hint}"
+        return Fault("claim_not_active", sentence)
+    if facts.record is not None and facts.record.tenant.status == "suspended":
+        hint = f"tenant-router tenant resume {claim.slug}"
+        return Fault("tenant_suspended", f"Tenant {claim.slug} is suspended. See: {hint}")
+    return None
+
+
+def _with_nobody(facts: Facts) -> Fault:
+    name = facts.hostname
+    if facts.claims:
+        slugs = ", ".join(claim.slug for claim in facts.claims)
+        return Fault("claimed_by_several", f"{name} is claimed by {slugs}, and none of them holds it.")
+    below = name.is_under(facts.platform_domain)
+    hint = "tenant list" if below else f"tenant set SLUG --external-domain {name}"
+    return Fault("no_tenant", f"No tenant has {name}. See: tenant-router {hint}")
+
+
+def _with_certificate(facts: Facts, now: float) -> Fault | None:
+    shown = facts.shown
+    if isinstance(shown, Fault):
+        return shown
+    if shown is None or not shown.covers:
+        external = facts.claim is not None and facts.claim.kind == "external"
+        owner = f"--tenant {facts.claim.slug}" if facts.claim and external else "--platform"
+        hint = f"tenant-router certificate upload CHAIN.pem KEY.pem {owner}"
+        return Fault("no_certificate", f"No certificate covers {facts.hostname}. See: {hint}")
+    if shown.not_after < now:
+        sentence = f"The certificate expired on {when(shown.not_after)}: upload its successor."
+        return Fault("certificate_expired", sentence)
+    return None
+
+
+def _with_upstreams(facts: Facts) -> Fault | None:
+    faults = [f"{probe.url}: {probe.fault}" for probe in facts.probes if probe.fault]
+    if len(faults) < len(facts.probes) or not faults:
+        return None  # one of them answers, and the edge uses that one
+    return Fault("upstream_unreachable", f"The backend does not answer. {'; '.join(faults)}")

@@ -1,0 +1,118 @@
+"""What the commands work on: the database and the bell of the router that the settings describe.
+
+A command is one process beside the running router. What it writes reaches every worker by the ``changes``
+rows; the bell only makes that quick.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, column, inspect, make_url, select, table
+
+from router.errors import Unavailable
+from router.observe import logs
+from router.settings import Settings, load_settings
+from router.storage.bell import Bell, PollBell, RedisBell
+from router.storage.database import Database
+from router.storage.sealing import Sealer, load_or_create_key
+from router.tenants.registry import Registry
+
+if TYPE_CHECKING:
+    from router.certificates.vault import Vault
+
+_NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
+_VERSIONS: Final = table("alembic_version", column("version_num"))
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The open database and bell, and the rooms that work on them, made when first asked for."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The tenants."""
+        return Registry(
+            self.database,
+            self.bell,
+            platform_domain=self.settings.platform_domain,
+            allow_private_upstreams=self.settings.allow_private_upstreams,
+        )
+
+    @cached_property
+    def vault(self) -> Vault:
+        """The certificates. The encryption key is read, or made, now."""
+        from router.certificates.vault import Vault  # noqa: PLC0415 - most commands do without cryptography
+
+        keys = self.settings.sealing_keys or (load_or_create_key(self.settings.key_file),)
+        return Vault(self.database, self.bell, Sealer(keys))
+
+
+@asynccontextmanager
+async def opened(settings: Settings | None = None) -> AsyncIterator[Stores]:
+    """Open what the settings name, and close it afterwards.
+
+    Raises ``BadSettings``, ``Unavailable("database_not_migrated")``, ``Unavailable("database_unavailable")``.
+    """
+    settings = settings or load_settings()
+    # What a part would log is told by the command itself: its answer, or its error.
+    logs.configure("critical", json=False)
+    _check_file(settings.database_url)
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        await database.open()
+        await _check_tables(database)
+        bell: Bell = RedisBell(settings.redis_url) if settings.redis_url else PollBell()
+        stack.push_async_callback(bell.close)
+        yield Stores(settings, database, bell)
+
+
+def actor() -> str:
+    """Say for the audit who runs the command."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user without a name
+        return f"cli:{os.getuid()}"
+
+
+def _check_file(database_url: str) -> None:
+    """Refuse before SQLite makes an empty database of a mistyped path."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+
+
+async def _check_tables(database: Database) -> None:
+    async with database.read() as connection:
+        if not await connection.run_sync(_has_versions):
+            raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+        found = {str(version) for version in await connection.scalars(select(_VERSIONS.c.version_num))}
+    known = _revisions()
+    if found - known:
+        raise Unavailable("database_newer", "A newer tenant-router migrated this database: use that one.")
+    if max(known) not in found:
+        raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+
+
+def _has_versions(connection: Connection) -> bool:
+    return inspect(connection).has_table(_VERSIONS.name)
+
+
+def _revisions() -> set[str]:
+    """Name the revisions by their files (r0001_foundations.py): importing Alembic takes a second."""
+    folder = files("router.storage.migrations") / "versions"
+    names = [entry.name for entry in folder.iterdir()]
+    return {name[1:5] for name in names if name.startswith("r") and name[1:5].isdigit()}

@@ -1,0 +1,201 @@
+"""``tenant-router tenant``: add, list, show, set, suspend, resume."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+
+from router.cli.output import AsJson, answer, show_list, show_record, when
+from router.settings import Settings
+from router.tenants.claims import Claim, ClaimState
+from router.tenants.form import TenantForm
+from router.tenants.rows import TenantRecord
+
+app = App(name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
+
+_HTTPS: Final = 443
+
+Slug = Annotated[str, Parameter(help="The tenant's short name: its sub-domain of the platform.")]
+Name = Annotated[str, Parameter(help="The name that customers see.")]
+Colour = Annotated[str, Parameter(help="The portal's primary colour, such as '#0B6E4F'.")]
+Upstreams = Annotated[
+    list[str],
+    Parameter(negative=(), help="Where signed-in traffic goes: http(s)://HOST:PORT. May be repeated."),
+]
+Domain = Annotated[str, Parameter(help="A hostname of the tenant's own, such as billing.example.com.")]
+Registration = Annotated[bool, Parameter(help="Whether customers may register themselves.")]
+Paths = Annotated[
+    list[str],
+    Parameter(negative=(), help="A path that needs no sign-in, with all below it. May be repeated."),
+]
+
+
+@app.command
+async def add(
+    slug: Slug,
+    /,
+    *,
+    name: Name,
+    theme_colour: Colour,
+    upstream: Upstreams,
+    external_domain: Domain | None = None,
+    allow_registration: Registration = False,
+    public_path: Paths | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a tenant. Its platform address answers at once, its external one when its claim is active.
+
+    For example:
+        tenant-router tenant add acme --name 'Acme Inc.' --theme-colour '#0B6E4F' --upstream https://erp.acme.example:8443
+    """
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
+
+    form = TenantForm(name, theme_colour, upstream, external_domain, allow_registration, public_path)
+    async with opened() as stores:
+        record = await stores.registry.add(slug, form, actor=actor())
+        _answer(record, stores.settings, f"Tenant {slug} was added.", as_json=as_json)
+
+
+@app.command(name="list")
+async def list_(*, as_json: AsJson = False) -> None:
+    """List all tenants.
+
+    For example:
+        tenant-router tenant list --json
+    """
+    from router.cli.stores import opened  # noqa: PLC0415 - see add
+
+    async with opened() as stores:
+        rows = [described(record, stores.settings) for record in await stores.registry.list()]
+    columns = ("slug", "name", "address", "status", "upstreams")
+    show_list(
+        rows, columns, as_json=as_json, none="There are no tenants yet: tenant-router tenant add --help"
+    )
+
+
+@app.command
+async def show(slug: Slug, /, *, as_json: AsJson = False) -> None:
+    """Show a tenant with its claims to hostnames.
+
+    For example:
+        tenant-router tenant show acme
+    """
+    from router.cli.stores import opened  # noqa: PLC0415 - see add
+
+    async with opened() as stores:
+        record = await stores.registry.get(slug)
+        show_record(described(record, stores.settings), as_json=as_json)
+
+
+@app.command(name="set")
+async def set_(  # noqa: PLR0913 - an option for each field of the form
+    slug: Slug,
+    /,
+    *,
+    name: Name | None = None,
+    theme_colour: Colour | None = None,
+    upstream: Upstreams | None = None,
+    external_domain: Domain | None = None,
+    no_external_domain: Annotated[
+        bool, Parameter(negative=(), help="Give the external hostname up.")
+    ] = False,
+    allow_registration: Registration | None = None,
+    public_path: Paths | None = None,
+    no_public_path: Annotated[bool, Parameter(negative=(), help="Have every path need sign-in.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a tenant: what is not named stays. Upstreams and public paths are replaced as a whole.
+
+    A former external hostname goes on serving until the new one is active.
+
+    For example:
+        tenant-router tenant set acme --theme-colour '#8A1C7C' --external-domain billing.acme.example
+    """
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
+
+    domain = "" if no_external_domain and external_domain is None else external_domain
+    paths = [] if no_public_path and public_path is None else public_path
+    form = TenantForm(name, theme_colour, upstream, domain, allow_registration, paths)
+    async with opened() as stores:
+        before = await stores.registry.get(slug)
+        record = await stores.registry.change(slug, form, actor=actor())
+        changed = record.tenant.version != before.tenant.version
+        said = f"Tenant {slug} was changed." if changed else f"Nothing to change: tenant {slug} is like that."
+        _answer(record, stores.settings, said, as_json=as_json)
+
+
+@app.command
+async def suspend(slug: Slug, /, *, as_json: AsJson = False) -> None:
+    """Switch a tenant's portal off: its hostnames answer 503, with a page in the tenant's look.
+
+    For example:
+        tenant-router tenant suspend acme
+    """
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
+
+    async with opened() as stores:
+        record = await stores.registry.suspend(slug, actor=actor())
+        _answer(record, stores.settings, f"Tenant {slug} is suspended.", as_json=as_json)
+
+
+@app.command
+async def resume(slug: Slug, /, *, as_json: AsJson = False) -> None:
+    """Switch a suspended tenant's portal on again.
+
+    For example:
+        tenant-router tenant resume acme
+    """
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
+
+    async with opened() as stores:
+        record = await stores.registry.resume(slug, actor=actor())
+        _answer(record, stores.settings, f"Tenant {slug} is active.", as_json=as_json)
+
+
+def described(record: TenantRecord, settings: Settings) -> dict[str, object]:
+    """Describe a tenant by the product's words."""
+    tenant = record.tenant
+    return {
+        "slug": tenant.slug,
+        "id": tenant.id,
+        "name": tenant.branding.name,
+        "status": tenant.status,
+        "address": portal_url(tenant.hostname, settings.public_port),
+        "theme": tenant.branding.theme,
+        "theme_colour": tenant.branding.theme_colour,
+        "allow_registration": tenant.allow_registration,
+        "upstreams": [upstream.url for upstream in tenant.upstreams],
+        "public_paths": list(tenant.public_paths),
+        "claims": [described_claim(claim) for claim in record.claims],
+        "cname_target": record.cname_target,
+        "version": tenant.version,
+        "created_at": when(record.created_at),
+        "updated_at": when(record.updated_at),
+    }
+
+
+def described_claim(claim: Claim) -> dict[str, object]:
+    """Describe a claim; its proof token is nobody's secret, but of use only to the tenant."""
+    return {
+        "hostname": claim.hostname,
+        "kind": claim.kind,
+        "state": claim.state.value,
+        "reason": claim.reason,
+    }
+
+
+def portal_url(hostname: str, public_port: int) -> str:
+    """Write the address that customers are given."""
+    return f"https://{hostname}" if public_port == _HTTPS else f"https://{hostname}:{public_port}"
+
+
+def _answer(record: TenantRecord, settings: Settings, said: str, *, as_json: bool) -> None:
+    waiting = [claim for claim in record.claims if claim.state in (ClaimState.PENDING, ClaimState.CONFLICT)]
+    steps = [
+        f"{claim.hostname} is {claim.state.value}. To vouch that it is the tenant's: "
+        f"tenant-router domain activate {claim.hostname} --reason …"
+        for claim in waiting
+    ]
+    address = portal_url(record.tenant.hostname, settings.public_port)
+    answer(described(record, settings), said, f"Portal address: {address}", *steps, as_json=as_json)
