@@ -75,12 +75,12 @@ class Keyring:
 
     def __repr__(self) -> str:
         return (
-            f"<Keyring of {len(self._contexts)} contexts, {self._contexts.built} built, {self._waiting} waiting, "
-            f"{self.turned_away} turned away; {self._held!r}, {self._open!r}>"
+            f"<Keyring of {len(self._contexts)} contexts, {self._contexts.built} built, "
+            f"{self._waiting} waiting, {self.turned_away} turned away; {self._held!r}, {self._open!r}>"
         )
 
     def peek(self, name: str) -> Served | Literal[Pending.PENDING] | None:
-        """Answer from memory: what serves ``name``, None for nothing, PENDING when :meth:`find` must look."""
+        """Answer from memory: what serves a name, None for nothing, PENDING when unknown."""
         held = self._held.peek(name)
         if held is not None:
             return held

@@ -39,7 +39,7 @@ class Served:
     tenant_id: str | None
 
     def covers(self, hostname: str) -> bool:
-        """Whether the certificate shown covers ``hostname``; if not, a request for it is answered with 421."""
+        """Whether the certificate shown covers ``hostname``; if not, a request for it deserves a 421."""
         return covers(self.names, hostname)
 
 
