@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from scenarios.scenario import Sample, Scenario
 
 
+# Another program on the same core costs the proxy its caches, not only its time.
+_TOLERATED = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Least, middle and greatest of several rounds."""
@@ -67,6 +71,7 @@ def write_table(scenario: Scenario, rows: Sequence[Row]) -> str:
         *(f"ratio to {row.title}" for row in baselines),
         "requests/s",
         "core busy",
+        "by others",
         "p99 ms",
     ]
     lines = [head, *(_cells(row, baselines) for row in rows)]
@@ -98,6 +103,14 @@ def write_json(scenario: Scenario, rows: Sequence[Row], machine: Mapping[str, st
     }
 
 
+def write_warning(rows: Sequence[Row]) -> str:
+    """Return a sentence if others had so much of the proxy's core that the figures mean little."""
+    others = max(sample.others for row in rows for sample in row.samples)
+    if others < _TOLERATED:
+        return ""
+    return f"Something else used up to {others:.0%} of the proxy's core: repeat this on a quiet machine."
+
+
 def describe_machine() -> dict[str, str]:
     """Return what the figures depend on: processor, cores, kernel, Python."""
     model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
@@ -116,5 +129,6 @@ def _cells(row: Row, baselines: Sequence[Row]) -> list[str]:
         *(row.ratio(baseline).text(2) for baseline in baselines),
         f"{median(sample.per_second for sample in row.samples):,.0f}",
         f"{median(sample.busy for sample in row.samples):.0%}",
+        f"{median(sample.others for sample in row.samples):.0%}",
         f"{median(sample.p99 for sample in row.samples):.1f}",
     ]

@@ -20,7 +20,7 @@ from peers import RECIPES, tenant_router
 from probe import check
 from processes import BenchError, NotInstalled, find_program
 from profiling import profiled
-from report import Row, describe_machine, write_json, write_table
+from report import Row, describe_machine, write_json, write_table, write_warning
 from scenarios import SCENARIOS
 from stage import build_stage
 
@@ -90,7 +90,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> None:
     for scenario in SCENARIOS:
         rows = _measure(scenario, peers, stage, options)
         found.append(write_json(scenario, rows, describe_machine()))
-        if not options.json:
+        if not (options.json or options.profile):
             _print_table(scenario, rows, options)
     if options.json:
         print(json.dumps(found, indent=2))
@@ -131,6 +131,8 @@ def _print_table(scenario: Scenario, rows: Sequence[Row], options: argparse.Name
     print(f"\n{scenario.title}")
     print(f"{options.rounds} rounds of {options.seconds} s each; median (least to greatest); {machine}\n")
     print(write_table(scenario, rows))
+    if warning := write_warning(rows):
+        print(f"\n{warning}")
 
 
 def _say(text: str) -> None:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 class Sample:
     """One measurement: ``cost`` is what peers are compared by, less is better; the rest is for information.
 
-    ``per_second`` is how much was done each second, ``busy`` the share of its core that the proxy used,
-    ``p99`` the 99th percentile of latency in milliseconds.
+    ``per_second`` is how much was done each second, ``busy`` the share of its core that the proxy used and
+    ``others`` the share that somebody else took, ``p99`` the 99th percentile of latency in milliseconds.
     """
 
     cost: float
     per_second: float
     busy: float
+    others: float
     p99: float
 
 
