@@ -238,6 +238,9 @@ def connect_redis(url: str) -> Redis:
         socket_timeout=_SOCKET_TIMEOUT,
         socket_connect_timeout=_SOCKET_TIMEOUT,
         health_check_interval=_HEALTH_CHECK,
+        # With RESP 3, redis-py 8 takes maintenance notices, and therefore lets data that is pending on an
+        # idle connection pass: a surplus answer would be read as the answer to the next question.
+        protocol=2,
         # redis-py's own retries make a hung server cost 15 s; one is for a connection that died while idle.
         retry=Retry(NoBackoff(), 1),
     )
