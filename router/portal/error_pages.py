@@ -43,13 +43,13 @@ class ErrorPage:
 class ErrorPages:
     """Renders error pages in a tenant's look, or in nobody's.
 
-    Remembers the last ``capacity`` of them by tenant, its version, status and language: 6 µs instead of 600.
+    Remembers the last ``capacity`` of them by tenant, its version, status and language: 10 µs instead of 70.
     """
 
     def __init__(self, themes: Themes, *, capacity: int = 512) -> None:
         self._themes = themes
         self._capacity = capacity
-        self._pages: OrderedDict[tuple[str, int, int, str], ErrorPage] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, int, int, str, bool], ErrorPage] = OrderedDict()
 
     def render(
         self,
@@ -65,24 +65,26 @@ class ErrorPages:
         ``request_id`` is shown as a reference, on tenants' pages only: a stranger's page is the same bytes
         for every visit. ``return_to`` is where a 401 leads back to after signing in.
         """
-        key = ("", 0, status, language) if tenant is None else (tenant.id, tenant.version, status, language)
+        reference = request_id if tenant is not None and _REQUEST_ID.fullmatch(request_id) else ""
+        whose = ("", 0) if tenant is None else (tenant.id, tenant.version)
+        key = (*whose, status, language, bool(reference))
         page = self._pages.get(key)
         if page is None:
-            page = self._pages[key] = self._make(tenant, status, language)
+            page = self._pages[key] = self._make(tenant, status, language, referring=bool(reference))
             if len(self._pages) > self._capacity:
                 self._pages.popitem(last=False)
         else:
             self._pages.move_to_end(key)
-        return page if tenant is None else _filled(page, request_id, return_to)
+        return page if tenant is None else _filled(page, reference, return_to)
 
-    def _make(self, tenant: Tenant | None, status: int, language: str) -> ErrorPage:
+    def _make(self, tenant: Tenant | None, status: int, language: str, *, referring: bool) -> ErrorPage:
         try:
-            return self._render(tenant, status, language)
+            return self._render(tenant, status, language, referring=referring)
         except Exception:  # noqa: BLE001 - a theme is an operator's own code: whatever it raises, answer plainly
             _log.exception("error_page_failed", status=status, tenant=tenant.id if tenant else None)
             return _plain(status)
 
-    def _render(self, tenant: Tenant | None, status: int, language: str) -> ErrorPage:
+    def _render(self, tenant: Tenant | None, status: int, language: str, *, referring: bool) -> ErrorPage:
         look = look_of(tenant, self._themes)
         style = look.palette.css() + look.theme.assets["portal.css"].body.decode().replace("\r\n", "\n")
         text = self._themes.environment.get_template(f"{look.theme.name}/error.html").render(
@@ -91,14 +93,13 @@ class ErrorPages:
             language=language,
             style=Markup(style),  # noqa: S704 - a stylesheet is not text to escape; assets.py refuses "</" in it
             status=status,
-            request_id=_REQUEST_MARK if tenant else "",
+            request_id=_REQUEST_MARK if referring else "",
             return_to=_RETURN_MARK,
         )
         return ErrorPage(text.encode(), _csp(style))
 
 
-def _filled(page: ErrorPage, request_id: str, return_to: str) -> ErrorPage:
-    reference = request_id if _REQUEST_ID.fullmatch(request_id) else "none"
+def _filled(page: ErrorPage, reference: str, return_to: str) -> ErrorPage:
     target = quote(local_target(return_to), safe="/")
     body = page.body.replace(_REQUEST_MARK.encode(), reference.encode())
     return ErrorPage(body.replace(_RETURN_MARK.encode(), target.encode()), page.csp)

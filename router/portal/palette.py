@@ -29,8 +29,10 @@ _GREY = 0.03
 class Scheme:
     """The colours of one scheme (light or dark), each ``#rrggbb``.
 
-    ``fill`` is the tenant's colour on panels and buttons, ``on_fill`` the text on it, ``fill_edge`` what
-    sets it off against ``card``. ``line`` is for ornament only; ``field_edge`` bounds what is typed into.
+    ``fill`` is the tenant's colour on buttons, ``on_fill`` the text on it, ``fill_edge`` what sets it off
+    against ``card``. ``panel`` is the large face beside or above the card's content (the tenant's colour by
+    day, a deep shade of it at night, so that nothing glares) and ``tile`` the monogram's ground on it.
+    ``line`` is for ornament only; ``field_edge`` bounds what is typed into.
     """
 
     page: str
@@ -44,6 +46,10 @@ class Scheme:
     on_fill: str
     fill_hover: str
     fill_edge: str
+    panel: str
+    on_panel: str
+    tile: str
+    on_tile: str
     link: str
     focus: str
     danger: str
@@ -90,6 +96,10 @@ def _light(theme_colour: str) -> Scheme:
         on_fill=on_fill,
         fill_hover=_hover(fill, on_fill),
         fill_edge=_reach(read(fill), -_STEP, PART_RATIO, card),
+        panel=fill,
+        on_panel=on_fill,
+        tile=on_fill,
+        on_tile=fill,
         link=_reach(read(fill), -_STEP, TEXT_RATIO, page, card),
         focus=_reach(read(fill), -_STEP, PART_RATIO, page, card, danger_card),
         danger="#b3261e",
@@ -103,6 +113,8 @@ def _dark(theme_colour: str) -> Scheme:
     danger_card, text = "#3a1d1b", write(seed.at(0.95, chroma=0.01))
     fill = text if _vanishes(seed, theme_colour, card) else _reach(seed, _STEP, PART_RATIO, card, page)
     on_fill = _text_on(fill, page)
+    panel = write(seed.at(0.31, chroma=0.075))
+    tile = _reach(read(fill), _STEP, PART_RATIO, panel)
     return Scheme(
         page=page,
         card=card,
@@ -115,6 +127,10 @@ def _dark(theme_colour: str) -> Scheme:
         on_fill=on_fill,
         fill_hover=_hover(fill, on_fill),
         fill_edge=fill,
+        panel=panel,
+        on_panel=text,
+        tile=tile,
+        on_tile=_text_on(tile, page),
         link=_reach(read(fill), _STEP, TEXT_RATIO, page, card),
         focus=_reach(read(fill), _STEP, PART_RATIO, page, card, danger_card),
         danger="#ff9d92",

@@ -79,7 +79,7 @@ class Themes:
             name: jinja2.FileSystemLoader([folder / "templates", base / "templates"])
             for name, folder in folders.items()
         }
-        found = cls(themes, jinja2.PrefixLoader(loaders))
+        found = cls(themes, _Loader(loaders))
         found._compile()
         return found
 
@@ -99,6 +99,11 @@ class Themes:
                 raise BadSettings(
                     "bad_theme", f"{fault.filename}, line {fault.lineno}: {fault.message}"
                 ) from fault
+
+
+class _Loader(jinja2.PrefixLoader):
+    # PrefixLoader's own load forgets the prefix, by which a template finds what it extends.
+    load = jinja2.BaseLoader.load
 
 
 class _Environment(jinja2.Environment):

@@ -1,0 +1,290 @@
+"""Signing in, as a browser sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from router.identity.sessions import COOKIE
+from router.portal.forms import CSRF_COOKIE
+from tests.portal.stand import ADA, DEAD_DATABASE, PASSWORD, Browser, Page, open_stand, serving
+
+if TYPE_CHECKING:
+    from tests.portal.stand import Stand
+
+CORPUS = Path(__file__).parent.parent / "corpora" / "open_redirects.txt"
+
+
+async def test_the_right_password_leads_back(stand: Stand, browser: Browser) -> None:
+    """Signing in answers 303 to where the customer was going, with a session of this tenant."""
+    answer = await browser.sign_in(return_to="/invoices?month=2026-11")
+    assert (answer.status, answer.headers["Location"]) == (303, "/invoices?month=2026-11")
+    session = await stand.session(browser.jar[COOKIE])
+    assert session is not None
+    assert (session.tenant_id, session.email) == (stand.acme.id, ADA)
+
+
+async def test_the_session_cookie_is_a_host_cookie(browser: Browser) -> None:
+    """The session's cookie is Secure, HttpOnly, SameSite=Lax, for the whole host and for no other."""
+    answer = await browser.sign_in()
+    cookie = next(cookie for cookie in answer.cookies if cookie.startswith(COOKIE))
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert attributes == {"secure", "httponly", "samesite=lax", "path=/"}
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        (ADA, "wrong password"),
+        ("nobody@customer.example", PASSWORD),
+        ("not an address", PASSWORD),
+        ("bob@customer.example", PASSWORD),
+        (ADA.upper(), "\x00x"),
+        (ADA, "x" * 2000),
+    ],
+)
+async def test_every_refusal_is_the_same(stand: Stand, browser: Browser, email: str, password: str) -> None:
+    """Known, unknown and disabled users and impossible addresses get the same page."""
+    bob = await stand.users.add(stand.acme.id, "bob@customer.example", "C-1002", PASSWORD)
+    await stand.users.disable(bob.id)
+    reference = await browser.sign_in("eve@customer.example", "whatever it is")
+    answer = await browser.sign_in(email, password)
+    assert answer.status == reference.status == 422
+    assert answer.text.replace(email, "?") == reference.text.replace("eve@customer.example", "?")
+    assert "is not right" in answer.text
+    assert COOKIE not in browser.jar
+
+
+async def test_what_was_typed_is_kept(browser: Browser) -> None:
+    """After a refusal the e-mail address stands there still, escaped, and the password does not."""
+    answer = await browser.sign_in('"><b>@x', "my secret password", "/invoices")
+    assert 'value="&#34;&gt;&lt;b&gt;@x"' in answer.text
+    assert "my secret password" not in answer.text
+    assert answer.hidden["return"] == "/invoices"
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "said"),
+    [
+        ("", "", ("Enter your e-mail address.", "Enter your password.")),
+        ("  ", "x", ("Enter your e-mail address.",)),
+        (ADA, "", ("Enter your password.",)),
+    ],
+)
+async def test_an_empty_field_is_pointed_at(
+    browser: Browser, email: str, password: str, said: tuple[str, ...]
+) -> None:
+    """What was left empty is said at the field itself."""
+    answer = await browser.sign_in(email, password)
+    assert answer.status == 422
+    sentences = ("Enter your e-mail address.", "Enter your password.")
+    assert tuple(sentence for sentence in sentences if sentence in answer.text) == said
+    assert answer.text.count('aria-invalid="true"') == len(said)
+
+
+async def test_too_many_attempts_have_to_wait(browser: Browser) -> None:
+    """After ten failures the answer is 429 with Retry-After and a sentence, for an unknown user too."""
+    for email in (ADA, "nobody@customer.example"):
+        answers = [await browser.sign_in(email, "wrong") for _ in range(11)]
+        assert [answer.status for answer in answers] == [422] * 10 + [429]
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert "Too many attempts." in answers[-1].text
+
+
+async def test_without_the_database_nobody_is_turned_away_for_good(tmp_path: Path) -> None:
+    """While the database is away the page says so with 503 and Retry-After, and keeps what was typed."""
+    async with open_stand(tmp_path, users_database=DEAD_DATABASE) as stand, serving(stand) as client:
+        answer = await Browser(client, stand.acme).sign_in()
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "The fault is ours." in answer.text
+    assert f'value="{ADA}"' in answer.text
+
+
+async def test_signing_in_again_ends_the_session_before(stand: Stand, browser: Browser) -> None:
+    """A browser has one session: the token it had before opens nothing afterwards (ASVS 7.2.4)."""
+    page = await browser.get("/-/sign-in")
+    await browser.sign_in()
+    before = browser.jar[COOKIE]
+    await browser.submit("/-/sign-in", {**page.hidden, "email": ADA, "password": PASSWORD})
+    assert browser.jar[COOKIE] != before
+    assert await stand.session(before) is None
+    assert await stand.session(browser.jar[COOKIE]) is not None
+
+
+async def test_a_planted_session_cookie_is_not_taken_over(browser: Browser) -> None:
+    """A token that somebody put there before the sign-in is never the one that is signed in."""
+    browser.jar[COOKIE] = "A" * 43
+    await browser.sign_in()
+    assert browser.jar[COOKIE] != "A" * 43
+
+
+async def test_who_is_signed_in_is_led_on(browser: Browser) -> None:
+    """The sign-in page sends whoever is signed in to where they were going."""
+    await browser.sign_in()
+    answer = await browser.get("/-/sign-in?return=/invoices")
+    assert (answer.status, answer.headers["Location"]) == (303, "/invoices")
+
+
+async def test_a_session_of_another_tenant_is_none(stand: Stand, browser: Browser) -> None:
+    """A session for one tenant never opens another, not even its sign-in page's way on."""
+    await browser.sign_in()
+    browser.tenant, browser.host = stand.globex, str(stand.globex.hostname)
+    answer = await browser.get("/-/sign-in")
+    assert answer.status == 200
+    assert "Globex" in answer.text
+
+
+@pytest.mark.parametrize("token", ["", "x", "x" * 4096, "ü" * 43, '"' * 43, "A" * 43 + "=" * 4])
+async def test_a_malformed_session_cookie_is_nobody(browser: Browser, token: str) -> None:
+    """Whatever stands in the session's cookie, the answer is the sign-in page."""
+    browser.jar[COOKIE] = token
+    assert (await browser.get("/-/sign-in")).status == 200
+
+
+async def test_two_session_cookies_are_none(browser: Browser) -> None:
+    """Where a sibling planted a second cookie of the name, neither is believed."""
+    await browser.sign_in()
+    cookies = f"{COOKIE}={browser.jar[COOKIE]}; {COOKIE}={'A' * 43}"
+    assert (await browser.get("/-/sign-in", {"Cookie": cookies})).status == 200
+
+
+def payloads() -> list[str]:
+    """Read the corpus; a line that begins with # and a space is a comment."""
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line not in ("", "#") and not line.startswith("# ")]
+
+
+async def test_no_return_target_leads_away(browser: Browser) -> None:
+    """Of the corpus of open redirects nothing reaches the form, and a forged form leads home."""
+    page = await browser.get("/-/sign-in")
+    for payload in payloads():
+        page = await browser.get("/-/sign-in?return=" + quote(payload, safe="/:@%"))
+        assert page.hidden["return"] == "/", payload
+    fields = {**page.hidden, "return": "//evil.example", "email": ADA, "password": PASSWORD}
+    answer = await browser.submit("/-/sign-in", fields)
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+
+
+async def test_several_tabs_can_sign_in(browser: Browser) -> None:
+    """Two sign-in pages opened side by side both work, in either order."""
+    first, second = [await browser.get("/-/sign-in") for _ in range(2)]
+    for page in (first, second, first):
+        answer = await browser.submit("/-/sign-in", {**page.hidden, "email": ADA, "password": PASSWORD})
+        assert answer.status == 303
+
+
+async def refused(stand: Stand, answer: Page) -> bool:
+    """Whether an answer is a 403 that signed nobody in."""
+    user = await stand.users.find_by_email(stand.acme.id, ADA)
+    assert user is not None
+    return answer.status == 403 and not await stand.sessions.of_user(user.id)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://globex.portal.localhost:8443", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://acme.portal.localhost:8443"},
+        {"Origin": "https://acme.portal.localhost"},
+        {"Origin": "https://acme.portal.localhost:8443.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_form_from_another_site_is_refused(
+    stand: Stand, browser: Browser, headers: dict[str, str]
+) -> None:
+    """A form that the browser says comes from elsewhere signs nobody in, even with the right token."""
+    page = await browser.get("/-/sign-in")
+    fields = {**page.hidden, "email": ADA, "password": PASSWORD}
+    assert await refused(stand, await browser.send("POST", "/-/sign-in", headers=headers, fields=fields))
+
+
+async def test_a_program_that_says_no_origin_needs_the_token_only(browser: Browser) -> None:
+    """A client that sends neither Origin nor Sec-Fetch-Site passes with cookie and token."""
+    page = await browser.get("/-/sign-in")
+    fields = {**page.hidden, "email": ADA, "password": PASSWORD}
+    assert (await browser.send("POST", "/-/sign-in", headers={}, fields=fields)).status == 303
+
+
+@pytest.mark.parametrize("csrf", [None, "", "x", "ü", "A" * 43])
+async def test_without_its_token_a_form_is_refused(stand: Stand, browser: Browser, csrf: str | None) -> None:
+    """A wrong or missing token signs nobody in; the page comes back afresh, with what was typed."""
+    page = await browser.get("/-/sign-in")
+    fields = {**page.hidden, "email": ADA, "password": PASSWORD, "csrf": csrf or ""}
+    if csrf is None:
+        del fields["csrf"]
+    answer = await browser.submit("/-/sign-in", fields)
+    assert await refused(stand, answer)
+    assert "Please sign in once more." in answer.text
+    assert f'value="{ADA}"' in answer.text
+    again = await browser.submit("/-/sign-in", {**answer.hidden, "email": ADA, "password": PASSWORD})
+    assert again.status == 303
+
+
+async def test_without_its_cookie_a_form_is_refused(stand: Stand, browser: Browser) -> None:
+    """The token alone signs nobody in: the browser that got the page must bring the cookie."""
+    page = await browser.get("/-/sign-in")
+    del browser.jar[CSRF_COOKIE]
+    answer = await browser.submit("/-/sign-in", {**page.hidden, "email": ADA, "password": PASSWORD})
+    assert await refused(stand, answer)
+
+
+async def test_a_token_of_another_tenant_is_refused(stand: Stand, browser: Browser) -> None:
+    """Cookie and token that one tenant gave do not post at another."""
+    page = await browser.get("/-/sign-in")
+    browser.tenant, browser.host = stand.globex, f"{stand.globex.hostname}:8443"
+    answer = await browser.submit("/-/sign-in", {**page.hidden, "email": ADA, "password": PASSWORD})
+    assert await refused(stand, answer)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("text/plain", b'{"email": "x"}', 403),
+        ("application/json", b'{"email": "x"}', 403),
+        ("multipart/form-data; boundary=x", b"--x--", 403),
+        ("", b"email=x", 403),
+        ("application/x-www-form-urlencoded", b"email=%ff%fe", 400),
+        ("application/x-www-form-urlencoded", b"email=\xff\xfe", 400),
+        ("application/x-www-form-urlencoded", b"email=a&email=b", 400),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % at for at in range(30)), 400),
+        ("application/x-www-form-urlencoded", b"password=" + b"x" * (16 * 1024), 413),
+        ("application/x-www-form-urlencoded", b"password=" + b"x" * (1024 * 1024), 413),
+    ],
+)
+async def test_only_small_forms_are_read(
+    stand: Stand, browser: Browser, content_type: str, body: bytes, status: int
+) -> None:
+    """What is not an HTML form, not UTF-8, ambiguous, or over 16 KiB is refused before anything is hashed."""
+    headers = {"Origin": f"https://{browser.host}", "Content-Type": content_type}
+    answer = await browser.send("POST", "/-/sign-in", headers=headers, body=body)
+    assert answer.status == status
+    assert answer.text.startswith("<!doctype html>")
+
+
+async def test_the_first_page_is_small(stand: Stand, browser: Browser) -> None:
+    """Page and stylesheets together stay under 30 KB, and there is no script in any of them."""
+    page = await browser.get("/-/sign-in")
+    sheets = [part.partition('"')[0] for part in page.text.split('<link rel="stylesheet" href="')[1:]]
+    assert len(sheets) == 2
+    total = len(page.text.encode()) + sum([len((await browser.get(sheet)).text) for sheet in sheets])
+    assert total < 30_000
+    assert "<script" not in page.text
+    assert "style=" not in page.text
+
+
+async def test_registration_is_mentioned_where_it_is_allowed(stand: Stand, browser: Browser) -> None:
+    """Only a tenant that allows registration says that its invoices tell how; nothing links to nowhere."""
+    assert "register" not in (await browser.get("/-/sign-in")).text
+    browser.tenant, browser.host = stand.globex, str(stand.globex.hostname)
+    page = await browser.get("/-/sign-in")
+    assert "Your invoices from Globex tell you how to register." in page.text
+    assert "<a " not in page.text
