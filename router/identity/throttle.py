@@ -26,15 +26,19 @@ KNOWN_FOR: Final = 90 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most ``limit`` attempts in each window of ``window`` seconds."""
+    """At most ``limit`` attempts in each window of ``window`` seconds.
+
+    Where several processes count for themselves, none of them grants less than ``floor``.
+    """
 
     name: str
     limit: int
     window: int
+    floor: int = 1
 
 
 NETWORK: Final = Budget("network", 200, 900)
-PAIR: Final = Budget("pair", 10, 900)
+PAIR: Final = Budget("pair", 10, 900, floor=5)  # a person mistypes a few times, always at the same worker
 PAIR_DAY: Final = Budget("pair-day", 100, 86_400)
 ACCOUNT: Final = Budget("account", 100, 86_400)
 
@@ -102,8 +106,8 @@ def judge(spent: Tally, count: int, now: float, *, counters: int = 1) -> Allowed
     """Judge a tally after this attempt was counted in it.
 
     ``counters`` is how many processes count for themselves (workers without Redis): each grants its share
-    of the limit, so that together they stay within it.
+    of the limit, so that together they stay within it (but for a budget with a floor).
     """
-    if count <= max(1, spent.budget.limit // counters):
+    if count <= max(spent.budget.floor, spent.budget.limit // counters):
         return Allowed()
     return Wait(max(1, spent.ends - int(now)))

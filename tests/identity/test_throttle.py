@@ -41,11 +41,11 @@ def test_network_is_what_one_person_controls(address: str, network: str) -> None
 
 @given(budgets, times, st.integers(min_value=1, max_value=64))
 def test_limit_is_granted_and_not_one_more(budget: Budget, now: float, counters: int) -> None:
-    """Together, the processes that count for themselves grant a budget at most (and each at least one)."""
+    """Together, the processes that count for themselves grant a budget at most (and each its floor)."""
     spent = tally(budget, ("subject",), now)
     granted = sum(isinstance(judge(spent, count, now, counters=counters), Allowed) for count in range(1, 300))
-    assert granted >= 1
-    assert granted * counters <= max(budget.limit, counters)
+    assert granted >= budget.floor
+    assert granted * counters <= max(budget.limit, budget.floor * counters)
 
 
 @given(budgets, times)
