@@ -28,10 +28,8 @@ def open_ports(bind: str, ports: Mapping[PortName, int], slots: int) -> list[Soc
     leaves its queue to its successor. Raises ``BadSettings``: ``port_taken``, ``port_forbidden``,
     ``bad_address``.
     """
+    check_ports(bind, ports)
     with ExitStack() as undo:
-        for name, port in ports.items():
-            # SO_REUSEPORT would share a port with another router of the same user without a word.
-            _bind(name, bind, port, shared=False).close()
         slotted: list[Sockets] = [{} for _ in range(slots)]
         for sockets in slotted:
             for name, port in ports.items():
@@ -39,6 +37,15 @@ def open_ports(bind: str, ports: Mapping[PortName, int], slots: int) -> list[Soc
                 sockets[name].listen(BACKLOG)
         undo.pop_all()
     return slotted
+
+
+def check_ports(bind: str, ports: Mapping[PortName, int]) -> None:
+    """Find out whether the ports can be had; raises as :func:`open_ports` does.
+
+    SO_REUSEPORT alone would share a port with another router of the same user without a word.
+    """
+    for name, port in ports.items():
+        _bind(name, bind, port, shared=False).close()
 
 
 def _bind(name: PortName, bind: str, port: int, *, shared: bool) -> socket.socket:

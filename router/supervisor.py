@@ -28,6 +28,7 @@ from router.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from router.settings import Settings
 
@@ -66,14 +67,15 @@ def run(settings: Settings, overrides: Mapping[str, object] | None = None) -> in
     return asyncio.run(supervise())
 
 
-def of_settings(settings: Settings, environment: Mapping[str, str]) -> Supervisor:
-    """Make the supervisor that these settings ask for."""
+def of_settings(settings: Settings, environment: Mapping[str, str], folder: Path | None = None) -> Supervisor:
+    """Make the supervisor that these settings ask for; ``folder`` is where the workers run."""
     return Supervisor(
         bind=settings.bind,
         ports={"https": settings.https_port, "http": settings.http_port, "health": settings.health_port},
         workers=settings.workers,
         drain_seconds=settings.drain_grace + settings.drain_timeout,
         environment=environment,
+        folder=folder,
     )
 
 
@@ -91,7 +93,12 @@ class Worker:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], sockets: Sockets, lifeline: int, environment: Mapping[str, str]
+        cls,
+        command: Sequence[str],
+        sockets: Sockets,
+        lifeline: int,
+        environment: Mapping[str, str],
+        folder: Path | None,
     ) -> Self:
         """Start a process that inherits the sockets and the read end of the supervisor's lifeline."""
         theirs, ours = os.pipe()
@@ -102,6 +109,7 @@ class Worker:
                 f"--lifeline={lifeline}",
                 f"--ready={ours}",
                 env=dict(environment),
+                cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[lifeline, ours, *(sock.fileno() for sock in sockets.values())],
                 process_group=0,  # Ctrl-C is for the supervisor, which drains its workers in good order
@@ -166,7 +174,8 @@ class Supervisor:
     """Runs ``workers`` processes on shared ports until it is told to stop.
 
     ``drain_seconds`` is how long a worker may take from SIGTERM to its end; ``environment`` is what the
-    workers read their settings from. ``ready`` is set once every worker serves.
+    workers read their settings from, and ``folder`` (none: the current one) where they run. ``ready`` is
+    set once every worker serves.
     """
 
     def __init__(
@@ -177,6 +186,7 @@ class Supervisor:
         workers: int,
         drain_seconds: float,
         environment: Mapping[str, str],
+        folder: Path | None = None,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.ready = asyncio.Event()
@@ -185,6 +195,7 @@ class Supervisor:
         self._workers = workers
         self._drain_seconds = drain_seconds
         self._environment = environment
+        self._folder = folder
         self._command = command
         self._slots: list[_Slot] = []
         self._living: set[Worker] = set()
@@ -214,6 +225,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """Begin the end: the workers drain, and with the last of them the ports close."""
+        if not self._stopping.is_set():
+            _log.info("stopping", workers=len(self._living))
         self._stopping.set()
         for slot in self._slots:
             for sock in slot.sockets.values():
@@ -273,7 +286,9 @@ class Supervisor:
         """Start a worker and make it the slot's once it is ready; else answer its exit code, never 0."""
         if self._stopping.is_set():
             return 1
-        worker = await Worker.start(self._command, slot.sockets, self._lifeline, self._environment)
+        worker = await Worker.start(
+            self._command, slot.sockets, self._lifeline, self._environment, self._folder
+        )
         self._living.add(worker)
         self._watching.create_task(self._watch(slot, worker))
         if self._stopping.is_set():

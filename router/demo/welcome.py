@@ -1,0 +1,63 @@
+"""What the demo tells the person who started it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from router.demo.seed import PASSWORD, TENANTS, DemoTenant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def welcome(settings_file: Path, ca_file: Path, https_port: int, *, with_redis: bool) -> None:
+    """Print what to open, whom to trust, and what to do next."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("\n[bold]tenant-router is running, with two tenants.[/]\n")
+    console.print(_portals(https_port))
+    cache = "a Valkey server of its own" if with_redis else "no Redis: each worker caches in its memory"
+    console.print(f"\nEverything is in {settings_file.parent} ({cache}).\n")
+    for title, lines in (
+        ("Without a browser", _by_curl(ca_file, https_port)),
+        ("Trust the demo's certificate authority", _trust(ca_file)),
+        ("Operate it (in another terminal)", [f"ROUTER_CONFIG={settings_file} tenant-router tenant list"]),
+        ("Stop", ["Ctrl-C"]),
+    ):
+        console.print(f"[bold]{title}[/]")
+        for line in lines:
+            console.print(f"  {line}", markup=False)
+        console.print()
+    console.file.flush()
+
+
+def _portals(https_port: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Open", "E-mail address", "Password"):
+        table.add_column(heading, no_wrap=True)
+    for tenant in TENANTS:
+        table.add_row(f"https://{tenant.hostname}:{https_port}/", tenant.email, PASSWORD)
+    return table
+
+
+def _by_curl(ca_file: Path, https_port: int) -> list[str]:
+    return [
+        f"curl --cacert {ca_file} --resolve {_resolved(tenant, https_port)} -L "
+        f"https://{tenant.hostname}:{https_port}/"
+        for tenant in TENANTS
+    ]
+
+
+def _resolved(tenant: DemoTenant, https_port: int) -> str:
+    return f"{tenant.hostname}:{https_port}:127.0.0.1"
+
+
+def _trust(ca_file: Path) -> list[str]:
+    external = " ".join(tenant.hostname for tenant in TENANTS if tenant.external_domain)
+    return [
+        f"Import {ca_file} in the browser's settings as an authority for websites; remove it afterwards.",
+        f"Names under localhost resolve by themselves in browsers; {external} needs a line in /etc/hosts:",
+        f"127.0.0.1 {external}",
+    ]
