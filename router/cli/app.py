@@ -1,4 +1,8 @@
-"""The command line: one app, one module a noun, each imported only when its command is used."""
+"""The command line: one app, one module a noun.
+
+A command imports what is slow to import (SQLAlchemy, cryptography, the servers) when it runs, so that
+``--help`` and a mistyped option are answered at once.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,13 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
+from router.cli import certificate, domain, tenant, user
+from router.cli.demo import demo
+from router.cli.explain import explain
+from router.cli.migrate import migrate
 from router.cli.output import EXIT_CODES, Exit, complain, exit_for
+from router.cli.serve import serve
+from router.cli.settings import settings
 from router.errors import RouterError, Unavailable
 
 _INTERRUPTED: Final = 130
@@ -23,19 +33,15 @@ app = App(
     version=lambda: version("tenant-router"),
 )
 
-app.command("router.cli.serve:serve", name="serve", help="Serve, with the settings in force.")
-app.command("router.cli.demo:demo", name="demo", help="Serve two demo tenants, everything made on the spot.")
-app.command(
-    "router.cli.settings:settings", name="settings", help="Show the settings and where they came from."
-)
-app.command("router.cli.migrate:migrate", name="migrate", help="Bring the database's tables up to date.")
-app.command("router.cli.tenant:app", name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
-app.command("router.cli.certificate:app", name="certificate", help="Certificates: upload, list.")
-app.command("router.cli.domain:app", name="domain", help="Domains of tenants: activate.")
-app.command("router.cli.user:app", name="user", help="Users of tenants: add.")
-app.command(
-    "router.cli.explain:explain", name="explain", help="Tell what a hostname gets, and what is wrong."
-)
+app.command(serve)
+app.command(demo)
+app.command(settings)
+app.command(migrate)
+app.command(tenant.app)
+app.command(certificate.app)
+app.command(domain.app)
+app.command(user.app)
+app.command(explain)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,7 +49,7 @@ async def upload(
     Say --tenant SLUG or --platform. A certificate with the same names is replaced and kept.
 
     For example:
-        tenant-router certificate upload fullchain.pem privkey.pem --tenant acme
+        tenant-router certificate upload chain.pem key.pem --tenant acme
     """
     from router.certificates.bundle import Bundle  # noqa: PLC0415 - --help does without cryptography
     from router.cli.stores import actor, opened  # noqa: PLC0415 - the same for the database

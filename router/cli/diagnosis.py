@@ -6,11 +6,14 @@ PURE. explain.py gathers the facts; the rules are here, in the order of a reques
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from router.cli.output import when
 from router.hostname import Hostname
 from router.tenants.claims import SERVED, Claim
-from router.tenants.rows import TenantRecord
+
+if TYPE_CHECKING:
+    from router.tenants.rows import TenantRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ async def activate(
     The tenant's former external hostname is released.
 
     For example:
-        tenant-router domain activate billing.acme.example --reason 'Contract 4711, confirmed by phone'
+        tenant-router domain activate billing.acme.example --reason 'Contract 4711'
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 

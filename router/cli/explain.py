@@ -46,7 +46,7 @@ async def explain(
         facts = await gather(hostname, stores)
     now, port = time.time(), stores.settings.public_port
     wrong = first_wrong(facts, now)
-    show_record(described(facts, wrong, port, now), as_json=as_json)
+    show_record(described(facts, wrong, port, now), as_json=as_json, told=_told(facts, now))
     if not as_json:
         print(f"Wrong: {wrong.sentence}" if wrong else f"All is well: {portal_url(hostname, port)}")
     return Exit.WRONG if wrong else Exit.OK
@@ -142,6 +142,27 @@ def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -
         "files_not_taken": list(facts.file_faults),
         "wrong": wrong and {"code": wrong.code, "sentence": wrong.sentence},
     }
+
+
+def _told(facts: Facts, now: float) -> Record:
+    """Tell people what was found; what is wrong is told after it."""
+    record, claim, shown = facts.record, facts.claim, facts.shown
+    told: dict[str, object] = {
+        "hostname": facts.hostname,
+        "tenant": record and f"{record.tenant.slug} ({record.tenant.status})",
+        "claim": claim and f"{claim.state.value} ({claim.kind})",
+    }
+    if isinstance(shown, Shown):
+        left = int((shown.not_after - now) // _DAY)
+        told["certificate"] = ", ".join(shown.names)
+        told["why this one"] = shown.why
+        told["expires"] = f"{when(shown.not_after)}, {left} days left"
+    else:
+        told["certificate"] = None
+    told["upstreams"] = [f"{probe.url}: {probe.fault or 'answers'}" for probe in facts.probes]
+    if facts.file_faults:
+        told["files not taken"] = list(facts.file_faults)
+    return told
 
 
 def _described_certificate(shown: Shown, now: float) -> Record:

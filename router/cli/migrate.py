@@ -12,7 +12,7 @@ async def migrate(*, as_json: AsJson = False) -> None:
     Safe to repeat, and safe while the router runs. `serve` and `demo` do it themselves when they start.
 
     For example:
-        ROUTER_DATABASE_URL=postgresql://router:…@db/router tenant-router migrate
+        ROUTER_DATABASE_URL=postgresql://db/router tenant-router migrate
     """
     from router.storage import migrate as migrations  # noqa: PLC0415 - Alembic takes a second to import
 

@@ -81,12 +81,12 @@ def answer(data: object, *sentences: str, as_json: bool) -> None:
             print(sentence)
 
 
-def show_record(record: Record, *, as_json: bool) -> None:
-    """Show one thing, a field a line."""
+def show_record(record: Record, *, as_json: bool, told: Record | None = None) -> None:
+    """Show one thing, a field a line; ``told`` is how people are told of it, where that is not the same."""
     if as_json:
         print(_json(record))
     else:
-        _table([[_label(field), _cell(value)] for field, value in record.items()], [])
+        _table([[_label(field), _cell(value)] for field, value in (told or record).items()], [])
 
 
 def show_list(records: Sequence[Record], columns: Sequence[str], *, as_json: bool, none: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
@@ -10,7 +10,9 @@ from router.cli.output import AsJson, answer, show_list, show_record, when
 from router.settings import Settings
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.form import TenantForm
-from router.tenants.rows import TenantRecord
+
+if TYPE_CHECKING:
+    from router.tenants.rows import TenantRecord
 
 app = App(name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
 
@@ -44,10 +46,11 @@ async def add(
     public_path: Paths | None = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a tenant. Its platform address answers at once, its external one when its claim is active.
+    r"""Add a tenant. Its platform address answers at once, its external one when its claim is active.
 
     For example:
-        tenant-router tenant add acme --name 'Acme Inc.' --theme-colour '#0B6E4F' --upstream https://erp.acme.example:8443
+        tenant-router tenant add acme --name 'Acme Inc.' \
+            --theme-colour '#0B6E4F' --upstream https://erp.example.com:8443
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 
@@ -110,7 +113,7 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
     A former external hostname goes on serving until the new one is active.
 
     For example:
-        tenant-router tenant set acme --theme-colour '#8A1C7C' --external-domain billing.acme.example
+        tenant-router tenant set acme --theme-colour '#8A1C7C'
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 

@@ -33,10 +33,11 @@ async def add(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a user who can sign in at once.
+    r"""Add a user who can sign in at once.
 
     For example:
-        printf %s "$PASSWORD" | tenant-router user add acme ada@example.com --customer C-1001 --password-stdin
+        printf %s "$PASSWORD" | tenant-router user add acme ada@example.com \
+            --customer C-1001 --password-stdin
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
     from router.identity.passwords import Passwords  # noqa: PLC0415 - the same
