@@ -5,7 +5,8 @@
 2. A hostname that a tenant holds is served from a TLS context of that tenant's own, even where the
    certificate is the platform's wildcard: a TLS session begun at one tenant is never resumed at another.
 3. Names that nobody holds share the platform's contexts. So a scanner that makes up names below the
-   platform's domain causes two small questions to the database for each, a few at a time, and no contexts.
+   platform's domain causes one small question to the database for each, a few at a time, and no contexts;
+   names that were served before do not stand in line with those.
 4. Contexts are built in a thread. What is in memory answers at once (:meth:`Keyring.peek`), is asked for
    again each minute, and keeps serving when the database is away.
 
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
     from router.storage.changes import ChangeFeed
     from router.storage.lookup import Pending
 
-_AT_ONCE: Final = 4
-"""Questions to the database at once: half of its pool, so that handshakes never starve visits."""
+_AT_ONCE: Final = 2
+"""Questions to the database at once, about new names and about known ones: half of its pool at most."""
 
 _WAITING: Final = 1_000
 """Names that may wait for their turn; more are turned away."""
 
-_OPEN_NAMES: Final = 1_000
-"""Names of the platform's own certificates."""
+_WILDCARDS: Final = 1_000
+"""Wildcards of the platform's own certificates kept in memory."""
 
 
 class Keyring:
@@ -61,10 +62,12 @@ class Keyring:
         self._vault = vault
         self._folder = folder
         self._clock = clock
-        self._held = _lookup("held certificate", self._load_held, capacity)
-        self._open = _lookup("open certificate", self._load_open, _OPEN_NAMES)
+        # Hostnames that a tenant holds or a certificate names; the wildcards for all other hostnames.
+        self._named = _lookup("certificate", self._load_named, capacity)
+        self._wild = _lookup("wildcard certificate", self._load_wild, _WILDCARDS)
         self._contexts = Contexts(self._opened, capacity=capacity)
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._strangers = asyncio.Semaphore(_AT_ONCE)
+        self._acquaintances = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
         self.turned_away = 0
         """Names turned away because too many were waiting."""
@@ -76,19 +79,16 @@ class Keyring:
     def __repr__(self) -> str:
         return (
             f"<Keyring of {len(self._contexts)} contexts, {self._contexts.built} built, "
-            f"{self._waiting} waiting, {self.turned_away} turned away; {self._held!r}, {self._open!r}>"
+            f"{self._waiting} waiting, {self.turned_away} turned away; {self._named!r}, {self._wild!r}>"
         )
 
     def peek(self, name: str) -> Served | Literal[Pending.PENDING] | None:
         """Answer from memory: what serves a name, None for nothing, PENDING when unknown."""
-        held = self._held.peek(name)
-        if held is not None:
-            return held
-        exact = self._open.peek(name)
-        if exact is not None:
-            return exact
+        served = self._named.peek(name)
+        if served is not None:
+            return served
         wildcard = wildcard_over(name)
-        return self._open.peek(wildcard) if wildcard else None
+        return self._wild.peek(wildcard) if wildcard else None
 
     async def find(self, name: str) -> Served | None:
         """Find what serves ``name``, a hostname in its compared spelling; None for nothing.
@@ -97,9 +97,9 @@ class Keyring:
         cannot be opened.
         """
         try:
-            return await self._held.find(name) or await self._find_open(name)
+            return await self._named.find(name) or await self._find_wild(name)
         except Unavailable:
-            served = await self._serve(self._files(name), name, None)
+            served = await self._find_without_database(name)
             if served is None:
                 raise
             return served
@@ -111,61 +111,63 @@ class Keyring:
         """
         self._drop_hostname(name)
         if name.startswith("*."):
-            self._held.drop_if(lambda served: name in served.names)
+            self._named.drop_if(lambda served: name in served.names)
         self._contexts.drop(name)
 
     def clear(self) -> None:
         """Ask for everything anew; until it is answered, what is in memory bridges an outage."""
-        self._held.clear()
-        self._open.clear()
+        self._named.clear()
+        self._wild.clear()
 
     async def close(self) -> None:
         """End what is being looked for."""
-        await self._held.close()
-        await self._open.close()
+        await self._named.close()
+        await self._wild.close()
 
     def _drop_hostname(self, hostname: str, _sequence: int = 0) -> None:
         # No sequence numbers: they guard against copies in a shared cache, and contexts are not shared.
-        self._held.drop(hostname)
-        self._open.drop(hostname)
+        self._named.drop(hostname)
+        self._wild.drop(hostname)
 
-    async def _find_open(self, name: str) -> Served | None:
-        exact = await self._open.find(name)
-        if exact is not None:
-            return exact
-        wildcard = wildcard_over(name)
-        return await self._open.find(wildcard) if wildcard else None
+    async def _find_wild(self, hostname: str) -> Served | None:
+        wildcard = wildcard_over(hostname)
+        return await self._wild.find(wildcard) if wildcard else None
 
-    async def _load_held(self, hostname: str) -> Served | None:
-        async with self._turn():
+    async def _find_without_database(self, name: str) -> Served | None:
+        # A file, or a wildcard in memory, for a name never asked for before; whose it is cannot be told.
+        chosen = self._chosen(self._files(name), name)
+        return await self._contexts.get(chosen, None) if chosen else await self._find_wild(name)
+
+    async def _load_named(self, hostname: str) -> Served | None:
+        async with self._turn(known=self._named.remembers(hostname)):
             found = await self._vault.candidates(hostname)
-            if found.holder is None:
-                return None
-            return await self._serve((*found.certificates, *self._files(hostname)), hostname, found.holder)
+            chosen = self._chosen((*found.certificates, *self._files(hostname)), hostname)
+            if found.holder is None and chosen and hostname not in chosen[0].record.names:
+                return None  # nobody's name under a wildcard: remembered once, for all of them, in _wild
+            return await self._contexts.get(chosen, found.holder) if chosen else None
 
-    async def _load_open(self, name: str) -> Served | None:
-        async with self._turn():
-            uploads = await self._vault.platform(name)
-            return await self._serve((*uploads, *self._folder.find(name)), name, None)
+    async def _load_wild(self, wildcard: str) -> Served | None:
+        async with self._turn(known=self._wild.remembers(wildcard)):
+            uploads = await self._vault.platform(wildcard)
+            chosen = self._chosen((*uploads, *self._folder.find(wildcard)), wildcard)
+            return await self._contexts.get(chosen, None) if chosen else None
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= _WAITING:
+    async def _turn(self, *, known: bool) -> AsyncIterator[None]:
+        if self._waiting >= _WAITING and not known:
             self.turned_away += 1
             raise Unavailable("busy", "Too many names are being looked for; try again in a moment.")
         self._waiting += 1
         try:
-            async with self._gate:
+            async with self._acquaintances if known else self._strangers:
                 yield
         finally:
             self._waiting -= 1
 
-    async def _serve(self, candidates: Iterable[Kept], name: str, tenant_id: str | None) -> Served | None:
+    def _chosen(self, candidates: Iterable[Kept], name: str) -> list[Kept]:
         by_id = {each.record.id: each for each in candidates}
         chosen = choose((each.record for each in by_id.values()), name, self._clock())
-        if not chosen:
-            return None
-        return await self._contexts.get([by_id[record.id] for record in chosen], tenant_id)
+        return [by_id[record.id] for record in chosen]
 
     def _files(self, hostname: str) -> tuple[StoredCertificate, ...]:
         wildcard = wildcard_over(hostname)

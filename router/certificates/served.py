@@ -64,8 +64,8 @@ class Contexts:
         key = (tenant_id, tuple((each.record.id, each.chain_pem) for each in certificates))
         served = self._served.get(key)
         if served is None:
-            served = await self._build([self._open_key(each) for each in certificates], tenant_id)
-        self._served[key] = served
+            built = await self._build([self._open_key(each) for each in certificates], tenant_id)
+            served = self._served.setdefault(key, built)  # another may have been quicker meanwhile
         self._served.move_to_end(key)
         if len(self._served) > self._capacity:
             self._served.popitem(last=False)

@@ -134,6 +134,10 @@ class Lookup(Generic[V]):
             return PENDING
         return entry.value
 
+    def remembers(self, key: str) -> bool:
+        """Whether there is a value in memory, fresh or not: whether the key is an old acquaintance."""
+        return key in self._present
+
     async def find(self, key: str) -> V | None:
         """Find the value, or None if there is none.
 
