@@ -28,13 +28,14 @@ from router.edge.client_hello import (
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 from router.edge.visit import Arrival, Door
 from router.errors import BadInput, Unavailable
-from router.hostname import Hostname
+from router.hostname import Hostname, parse_authority
 from router.storage.lookup import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.certificates.keyring import Keyring, Served
+    from router.certificates.keyring import Keyring
+    from router.certificates.served import Served
     from router.edge.house import House
     from router.edge.visit import Network
 
@@ -209,7 +210,11 @@ class Edge:
         return served
 
     def _server_name(self, hello: ClientHello) -> str:
-        return Hostname.parse(hello.server_name) if hello.server_name is not None else self._platform_domain
+        """The name to look a certificate up by; the platform's for probes that give none, or an address."""
+        if hello.server_name is None:
+            return self._platform_domain
+        host = parse_authority(hello.server_name.encode()).host
+        return host if isinstance(host, Hostname) else self._platform_domain
 
 
 async def _peek_hello(accepted: socket.socket) -> ClientHello:
