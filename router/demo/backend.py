@@ -191,7 +191,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     option("issuer", "the platform, as https://DOMAIN")
     option("audience", "this backend's URL as the tenants' upstream has it")
     option("ca", "a file with the authority that signed the portal's certificate, if it is not public", "")
-    option("connect", "the address to fetch the keys at, whatever DNS says", "")
+    option("connect", "the host to fetch the keys from, whatever DNS says of the URL's", "")
     return parser.parse_args(arguments)
 
 

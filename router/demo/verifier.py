@@ -44,32 +44,27 @@ class NotVerified(Exception):  # noqa: N818 - named after what happened
 
 
 class _Pinned(AbstractResolver):
-    """Resolves every name to one address: a demo's hostnames are in nobody's DNS."""
+    """Resolves every name as if it were ``address``: a demo's hostnames are in nobody's DNS."""
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._resolver = aiohttp.ThreadedResolver()
 
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - aiohttp's signature
-        return [
-            {
-                "hostname": host,
-                "host": self._address,
-                "port": port,
-                "family": socket.AF_INET,
-                "proto": 0,
-                "flags": socket.AI_NUMERICHOST,
-            }
-        ]
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(self._address, port, family)
+        return [{**result, "hostname": host} for result in found]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        await self._resolver.close()
 
 
 class Verifier:
     """Verifies assertions made by ``issuer`` for ``audience``, with the keys published at ``jwks_url``.
 
     ``trust`` is who may have signed the portal's certificate (none: whom the system trusts); ``address`` is
-    where to connect to, whatever DNS says.
+    the host to connect to, whatever DNS says of the URL's.
     """
 
     def __init__(
