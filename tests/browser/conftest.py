@@ -1,0 +1,110 @@
+"""A real Chromium, where there is one; tests that need it are skipped by name where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+import trustme
+from aiohttp.test_utils import TestServer
+from playwright.async_api import async_playwright
+
+from tests.portal.stand import Stand, open_stand
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from playwright.async_api import Browser, Page
+
+    from router.tenants.tenant import Tenant
+
+    Visit = Callable[..., AbstractAsyncContextManager[Page]]
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Say where a Chromium is: TEST_CHROMIUM, or the first one on PATH."""
+    named = os.environ.get("TEST_CHROMIUM")
+    found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(
+            "there is no Chromium: install Debian's chromium, or set TEST_CHROMIUM to the path of one"
+        )
+    return found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(chromium_path: str) -> AsyncIterator[Browser]:
+    """Start a browser without a window, once for a file of tests."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium_path,
+            args=["--no-sandbox"],  # as root, in a container
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def portal(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+    """Build a portal of real parts."""
+    async with open_stand(tmp_path_factory.mktemp("portal")) as stand:
+        yield stand
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(portal: Stand) -> AsyncIterator[int]:
+    """Serve the portal over TLS, as the browser's Secure cookies demand; the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("*.portal.localhost").configure_cert(context)
+    server = TestServer(portal.application, scheme="https")
+    await server.start_server(ssl=context)
+    yield server.port or 0
+    await server.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def visit(chromium: Browser, port: int) -> Visit:
+    """Give a way to open a page at a tenant's portal, in a window of its own with no cookies."""
+
+    @asynccontextmanager
+    async def opened(
+        tenant: Tenant,
+        path: str = "/-/sign-in",
+        *,
+        width: int = 1280,
+        height: int = 800,
+        scheme: str = "light",
+        javascript: bool = True,
+    ) -> AsyncIterator[Page]:
+        host = f"{tenant.slug}.portal.localhost:{port}"
+        context = await chromium.new_context(
+            ignore_https_errors=True,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=javascript,
+            extra_http_headers={  # the edge's part
+                "X-Router-Tenant": tenant.id,
+                "X-Router-Host": host,
+                "X-Router-Client": "203.0.113.7",
+                "X-Router-Request-Id": "req-1",
+            },
+        )
+        page = await context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        await page.goto(f"https://{host}{path}")
+        yield page
+        await context.close()
+        # A violation of the Content-Security-Policy is reported on the console.
+        assert not [text for text in complaints if "Security" in text]
+
+    return opened
