@@ -1,7 +1,7 @@
 """The demo's own certificate authority, and the certificates it drops into the demo's certs folder.
 
 Whoever tries the demo in a browser is asked to trust this authority, so it can do as little as possible: it
-is constrained (RFC 5280 section 4.2.1.10) to names that no one can own, those below ``localhost`` and ``test``
+is constrained (RFC 5280 section 4.2.1.10) to names that no one owns, those below ``localhost`` and ``test``
 (RFC 6761). Its stolen key would impersonate nobody else.
 """
 
