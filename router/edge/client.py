@@ -296,7 +296,7 @@ class ClientConnection(asyncio.Protocol):
             self._wait(self._house.limits.stall_timeout)
 
     def _wait(self, seconds: float) -> None:
-        self.deadline = asyncio.get_running_loop().time() + seconds
+        self.deadline = self._house.deadlines.now + seconds
 
     def _hold_answer(self, *, hold: bool) -> None:
         if self._tunnel is not None:

@@ -81,10 +81,9 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
         return Refuse(421, "misdirected", close=True)
     if tenant.status != "active":
         return Refuse(503, "suspended", tenant)
-    plain = visit.reads_plainly
-    if plain and (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS):
+    if (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS) and visit.reads_plainly:
         return ToPortal(tenant)
-    if plain and tenant.public_paths and _is_public(visit.path, tenant.public_paths):
+    if tenant.public_paths and _is_public(visit.path, tenant.public_paths) and visit.reads_plainly:
         return Forward(tenant, None)
     if session is None or not session.admits(tenant.id, now):
         return _stranger(visit, tenant)

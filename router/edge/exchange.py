@@ -7,7 +7,6 @@ broken answer means, and who has to wait for whom.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +18,8 @@ from router.edge.headers import REQUEST_VERDICTS, Header, allowed_trailers
 from router.errors import Unavailable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from router.edge.limits import Limits
     from router.edge.tunnel import Tunnel
     from router.edge.upstream import UpstreamConnection, UpstreamPool
@@ -272,7 +273,7 @@ class Exchange:
 
     def _await_answer(self) -> None:
         if not self._started:
-            self.deadline = asyncio.get_running_loop().time() + self._limits.answer_timeout
+            self.deadline = self._deadlines.now + self._limits.answer_timeout
 
     def _may_retry(self, connection: UpstreamConnection) -> bool:
         """Whether a pooled connection had merely died of old age, and asking twice does no harm.

@@ -8,7 +8,9 @@ after that, so nothing a client sends, a Connection option included, can take on
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum, auto
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -140,6 +142,7 @@ ANSWER_VERDICTS: Final = _Verdicts(_ANSWER_KINDS, reserved=(b"x-router-",))
 """What is done with an answer's field of that name, as sent."""
 
 
+@lru_cache(maxsize=1024)
 def connection_options(value: bytes) -> frozenset[bytes]:
     """The options of a Connection field, in lower case (RFC 9110 section 7.6.1)."""
     return frozenset(option.strip(b" \t").lower() for option in value.split(b",")) - {b""}
@@ -160,25 +163,32 @@ def allowed_trailers(trailers: list[Header], verdicts: _Verdicts) -> list[Header
     ]
 
 
+_SESSION_TOKEN = re.compile(rb"(?:^|;)[ \t]*" + SESSION_COOKIE + rb"[ \t]*=([^;]*)")
+_OWN_COOKIE = re.compile(rb"(?:^|;)[ \t]*" + OWN_COOKIE_PREFIX + rb"[^;]*")
+
+
 def session_token(cookies: bytes) -> str | None:
     """The session cookie's value, from the whole Cookie line.
 
     None when there is no session cookie, or more than one: whoever can add a second one (a sibling
     sub-domain) must not choose which is believed.
     """
-    if SESSION_COOKIE not in cookies:
-        return None
-    pairs = (pair.strip(b" \t").partition(b"=") for pair in cookies.split(b";"))
-    tokens = [value for name, _, value in pairs if name == SESSION_COOKIE]
+    tokens = _SESSION_TOKEN.findall(cookies)
     return tokens[0].decode("latin-1") if len(tokens) == 1 else None
 
 
 def without_own_cookies(cookies: bytes) -> bytes:
     """The Cookie line that a tenant's upstream may see; empty when nothing is left."""
-    if OWN_COOKIE_PREFIX not in cookies:
-        return cookies
-    pairs = (pair.strip(b" \t") for pair in cookies.split(b";"))
-    return b"; ".join(pair for pair in pairs if pair and not pair.startswith(OWN_COOKIE_PREFIX))
+    return _OWN_COOKIE.sub(b"", cookies).lstrip(b"; \t")
+
+
+@lru_cache(maxsize=4096)
+def forwarded_lines(client: str, host: bytes, port: bytes) -> bytes:
+    """The header lines that say whom a request is forwarded for; a connection's visits share them."""
+    return (
+        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Port: %b\r\n"
+        % (client.encode(), host, port)
+    )
 
 
 def may_set_cookie(value: bytes, platform_domain: bytes) -> bool:

@@ -13,7 +13,7 @@ import structlog
 
 from router.edge.decide import Decision, Forward, Refuse, SignIn, TellHealth, ToHttps, ToPortal, decide
 from router.edge.exchange import Route
-from router.edge.headers import encode_value, identity_lines, without_own_cookies
+from router.edge.headers import encode_value, forwarded_lines, identity_lines
 from router.errors import Unavailable
 from router.storage.lookup import PENDING
 
@@ -64,7 +64,8 @@ class Reception:
         tenant = self._directory.peek(visit.hostname) if visit.hostname is not None else None
         if tenant is PENDING:
             return None
-        session = self._sessions.peek(visit.token) if visit.token is not None and tenant is not None else None
+        token = visit.cookies.token if visit.cookies is not None else None
+        session = self._sessions.peek(token) if token is not None and tenant is not None else None
         if session is PENDING:
             return None
         now = time.time()
@@ -76,8 +77,9 @@ class Reception:
         try:
             if visit.hostname is not None:
                 tenant = await self._directory.find(visit.hostname)
-            if visit.token is not None and tenant is not None:
-                session = await self._sessions.find(visit.token)
+            token = visit.cookies.token if visit.cookies is not None else None
+            if token is not None and tenant is not None:
+                session = await self._sessions.find(token)
         except Unavailable as fault:
             _log.warning("a visit could not be looked up", visit=visit.id, code=fault.code)
             return self._answers.error(Refuse(503, "storage_unavailable", tenant), visit)
@@ -97,7 +99,8 @@ class Reception:
             case Forward(tenant, session):
                 return self._forward(tenant, session, visit, now)
             case ToPortal(tenant):
-                return Route(self._portal, self._portal_lines(visit, tenant), visit.cookies, tenant)
+                cookies = visit.cookies.line if visit.cookies is not None else None
+                return Route(self._portal, self._portal_lines(visit, tenant), cookies, tenant)
             case SignIn():
                 return self._answers.sign_in(decision)
             case Refuse():
@@ -113,10 +116,10 @@ class Reception:
         if not tenant.upstreams:
             return self._answers.error(Refuse(502, "upstream_missing", tenant), visit)
         url = tenant.upstreams[0].url
-        added = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: %b\r\n" % (
-            visit.client.encode(),
-            visit.host,
-        ) + b"X-Forwarded-Port: %b\r\nX-Request-Id: %b\r\n" % (self._port, visit.id.encode())
+        added = b"%bX-Request-Id: %b\r\n" % (
+            forwarded_lines(visit.client, visit.host, self._port),
+            visit.id.encode(),
+        )
         if session is not None:
             try:
                 added += self._identity(session, tenant, url, visit, now)
@@ -124,7 +127,7 @@ class Reception:
                 _log.error("no assertion could be signed", visit=visit.id, code=fault.code)
                 return self._answers.error(Refuse(503, "storage_unavailable", tenant), visit)
             self._sessions.touch(session, now)
-        cookies = without_own_cookies(visit.cookies) if visit.cookies else None
+        cookies = visit.cookies.passed_on if visit.cookies is not None else None
         return Route(self._pools.find(url), added, cookies, tenant, session)
 
     def _identity(self, session: Session, tenant: Tenant, audience: str, visit: Visit, now: float) -> bytes:

@@ -266,6 +266,7 @@ class UpstreamPool:
         self,
         target: Target,
         limits: Limits,
+        deadlines: Deadlines,
         *,
         cookie_domain: bytes | None,
         forbidden: Callable[[str], bool] | None,
@@ -275,6 +276,7 @@ class UpstreamPool:
         self.cookie_domain = cookie_domain
         self.surplus = 0
         self.dropped_cookies = 0
+        self._deadlines = deadlines
         self._forbidden = forbidden
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
@@ -323,7 +325,7 @@ class UpstreamPool:
         if waiter is not None:
             waiter.set_result(connection)
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._deadlines.now
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -336,7 +338,7 @@ class UpstreamPool:
             waiter.set_result(None)
 
     def close_idle(self, before: float) -> None:
-        """Close the connections that have been idle since before ``before``, in the loop's time."""
+        """Close the connections that have been idle since before ``before``, in monotonic time."""
         for connection in [each for each in self._idle if each.idle_since < before]:
             self._idle.remove(connection)
             connection.transport.close()
@@ -438,6 +440,7 @@ class UpstreamPools:
         forbidden: Callable[[str], bool] | None,
     ) -> None:
         self._limits = limits
+        self._deadlines = deadlines
         self._cookie_domain = platform_domain.encode()
         self._forbidden = forbidden
         self._pools: dict[str, UpstreamPool] = {}
@@ -448,9 +451,12 @@ class UpstreamPools:
         """The pool of a tenant's upstream."""
         pool = self._pools.get(url)
         if pool is None:
-            target = Target.parse(url)
             pool = UpstreamPool(
-                target, self._limits, cookie_domain=self._cookie_domain, forbidden=self._forbidden
+                Target.parse(url),
+                self._limits,
+                self._deadlines,
+                cookie_domain=self._cookie_domain,
+                forbidden=self._forbidden,
             )
             self._pools[url] = pool
         return pool
@@ -458,13 +464,13 @@ class UpstreamPools:
     def own(self, socket_path: str) -> UpstreamPool:
         """The pool of one of our own planes, which may set our cookies."""
         url = f"unix:{socket_path}"
-        return self._pools.setdefault(
-            url, UpstreamPool(Target(url, path=socket_path), self._limits, cookie_domain=None, forbidden=None)
-        )
+        target = Target(url, path=socket_path)
+        pool = UpstreamPool(target, self._limits, self._deadlines, cookie_domain=None, forbidden=None)
+        return self._pools.setdefault(url, pool)
 
     def expire(self) -> None:
         """Called by Deadlines: close what has been idle for too long."""
-        now = asyncio.get_running_loop().time()
+        now = self._deadlines.now
         for url, pool in list(self._pools.items()):
             pool.close_idle(now - self._limits.upstream_idle)
             if pool.unused and pool.cookie_domain is not None:

@@ -23,6 +23,7 @@ from router.edge.headers import (
     connection_options,
     session_token,
     without_named,
+    without_own_cookies,
 )
 from router.errors import BadInput
 from router.hostname import Authority, Hostname, parse_authority
@@ -52,6 +53,15 @@ class Door(Enum):
     HEALTH = "health"
 
 
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """A request's cookies: the whole line, what a tenant's upstream may see of it, and the session token."""
+
+    line: bytes
+    passed_on: bytes
+    token: str | None
+
+
 class Presented(Protocol):
     """The certificate that was presented: all that a visit asks of it."""
 
@@ -64,7 +74,8 @@ class Arrival:
     """What is known of a connection before its first request; one for all its visits.
 
     ``peer`` is the other end of the connection (after a PROXY header, who that names); ``trusted`` are the
-    load balancers that may say in X-Forwarded-For whom they speak for.
+    load balancers that may say in X-Forwarded-For whom they speak for. ``cookies`` are the last visit's, and
+    what was found in them: a browser sends the same ones again and again.
     """
 
     id: str
@@ -73,6 +84,7 @@ class Arrival:
     presented: Presented | None = None
     trusted: tuple[Network, ...] = ()
     visits: int = 0
+    cookies: Cookies | None = None
 
 
 class Refused(Exception):  # noqa: N818 - it is what we decided
@@ -89,8 +101,7 @@ class Visit:
     """One request, as far as decisions go. Not frozen only because that costs 2 µs a request here.
 
     ``hostname`` is none for an IP literal. ``path`` and ``target`` are as sent, octet by octet. ``kept`` are
-    the fields that go on to an upstream. ``cookies`` are all of them, ours too; ``token`` is what the session
-    cookie holds. ``body`` is as in framing.py.
+    the fields that go on to an upstream. ``body`` is as in framing.py.
     """
 
     id: str
@@ -103,8 +114,7 @@ class Visit:
     host: bytes
     covered: bool
     kept: list[Header]
-    cookies: bytes | None
-    token: str | None
+    cookies: Cookies | None
     body: int
     http10: bool
     keep_alive: bool
@@ -138,6 +148,12 @@ class Visit:
         return self.method in (b"GET", b"HEAD") and not self.websocket and self.prefers_html
 
 
+# A member of an enumeration costs 40 ns to look up in its class, and these are needed for each field.
+_KEEP, _DROP, _HOST, _CONNECTION, _COOKIE = Kind.KEEP, Kind.DROP, Kind.HOST, Kind.CONNECTION, Kind.COOKIE
+_CONTENT_LENGTH, _TRANSFER_ENCODING = Kind.CONTENT_LENGTH, Kind.TRANSFER_ENCODING
+_UPGRADE, _EXPECT, _FORWARDED_FOR = Kind.UPGRADE, Kind.EXPECT, Kind.FORWARDED_FOR
+
+
 class _Head:
     """Collects what httptools calls out; the Kind of each field is looked up as it comes by."""
 
@@ -154,9 +170,9 @@ class _Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         kind = REQUEST_VERDICTS[name]
-        if kind is Kind.KEEP:
+        if kind is _KEEP:
             self.kept.append((name, value))
-        elif kind is not Kind.DROP:
+        elif kind is not _DROP:
             self.fields.setdefault(kind, []).append(value)
 
     def on_headers_complete(self) -> None:
@@ -164,57 +180,75 @@ class _Head:
 
 
 _NOTHING: Final[list[bytes]] = []
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
 def read_visit(head: bytes, arrival: Arrival) -> Visit:
     """Make the Visit from a whole head, empty line included. Raises ``Refused``."""
     parser, found = _parse(head)
-    method = parser.get_method()
-    version = parser.get_http_version()
-    target = found.target
-    http10 = version == "1.0"
-    if version not in ("1.1", "1.0") or head.find(
-        b"%b %b HTTP/1." % (method, target), 0, len(target) + 30
-    ) not in (0, 2):
-        raise Refused(400, "bad_request_line")
-    if method in (b"CONNECT", b"TRACE"):
-        raise Refused(405, "method_not_allowed")
-    fields = found.fields
-    if len(found.kept) > MAX_FIELDS:
+    method, target, fields, kept = parser.get_method(), found.target, found.fields, found.kept
+    http10 = _check_request_line(head, method, target, parser.get_http_version())
+    if len(kept) > MAX_FIELDS:
         raise Refused(431, "too_many_fields")
-    authority, host, target = _find_host(fields.get(Kind.HOST, _NOTHING), target)
-    try:
-        body = request_body(
-            fields.get(Kind.CONTENT_LENGTH, _NOTHING),
-            fields.get(Kind.TRANSFER_ENCODING, _NOTHING),
-            http10=http10,
-        )
-    except BadFraming as fault:
-        raise Refused(400, "bad_framing") from fault
+    authority, host, target = _find_host(fields.get(_HOST, _NOTHING), target)
     hostname = authority.host if isinstance(authority.host, Hostname) else None
-    connection = fields.get(Kind.CONNECTION)
-    options = connection_options(b",".join(connection)) if connection else frozenset()
-    cookies = b"; ".join(fields[Kind.COOKIE]) if Kind.COOKIE in fields and b"cookie" not in options else None
+    options = _NO_OPTIONS
+    if _CONNECTION in fields:
+        options = connection_options(b",".join(fields[_CONNECTION]))
+        kept = without_named(kept, options)
+    _cookies(arrival, fields[_COOKIE]) if _COOKIE in fields and b"cookie" not in options else None
+    presented = arrival.presented
     arrival.visits += 1
     return Visit(
         id=f"{arrival.id}-{arrival.visits:x}",
         door=arrival.door,
-        client=_client(arrival, fields.get(Kind.FORWARDED_FOR)),
+        client=_client(arrival, fields[_FORWARDED_FOR]) if _FORWARDED_FOR in fields else arrival.peer,
         method=method,
         target=target,
         path=target.partition(b"?")[0],
         hostname=hostname,
         host=host,
-        covered=hostname is not None and arrival.presented is not None and arrival.presented.covers(hostname),
-        kept=without_named(found.kept, options) if options else found.kept,
-        cookies=cookies,
-        token=session_token(cookies) if cookies else None,
-        body=body,
+        covered=hostname is not None and presented is not None and presented.covers(hostname),
+        kept=kept,
+        cookies=_cookies(arrival, fields[_COOKIE])
+        if _COOKIE in fields and b"cookie" not in options
+        else None,
+        body=_body(fields, http10=http10),
         http10=http10,
         keep_alive=not http10 and b"close" not in options,
-        websocket=_is_websocket(fields.get(Kind.UPGRADE), options, method, body, http10=http10),
-        expects_continue=_expects_continue(fields.get(Kind.EXPECT), http10=http10),
+        websocket=_UPGRADE in fields and not http10 and _is_websocket(fields, options, method),
+        expects_continue=_EXPECT in fields and not http10 and _expects_continue(fields[_EXPECT]),
     )
+
+
+def _check_request_line(head: bytes, method: bytes, target: bytes, version: str) -> bool:
+    """Hold the first line to one space between its parts (RFC 9112 section 3); whether it is HTTP/1.0."""
+    if version not in ("1.1", "1.0") or not head.lstrip(b"\r\n").startswith(
+        b"%b %b HTTP/1." % (method, target)
+    ):
+        raise Refused(400, "bad_request_line")
+    if method in (b"CONNECT", b"TRACE"):
+        raise Refused(405, "method_not_allowed")
+    return version == "1.0"
+
+
+def _body(fields: dict[Kind, list[bytes]], *, http10: bool) -> int:
+    if _CONTENT_LENGTH not in fields and _TRANSFER_ENCODING not in fields:
+        return NO_BODY
+    lengths, codings = fields.get(_CONTENT_LENGTH, _NOTHING), fields.get(_TRANSFER_ENCODING, _NOTHING)
+    try:
+        return request_body(lengths, codings, http10=http10)
+    except BadFraming as fault:
+        raise Refused(400, "bad_framing") from fault
+
+
+def _cookies(arrival: Arrival, values: list[bytes]) -> Cookies:
+    """Take the cookies apart, or remember them: 2 µs saved on all but a connection's first visit."""
+    line = values[0] if len(values) == 1 else b"; ".join(values)
+    known = arrival.cookies
+    if known is None or known.line != line:
+        known = arrival.cookies = Cookies(line, without_own_cookies(line), session_token(line))
+    return known
 
 
 def _parse(head: bytes) -> tuple[httptools.HttpRequestParser, _Head]:
@@ -259,9 +293,9 @@ def _origin_form(target: bytes, authority: Authority) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
-def _client(arrival: Arrival, forwarded_for: list[bytes] | None) -> str:
+def _client(arrival: Arrival, forwarded_for: list[bytes]) -> str:
     """Who asks: the first address from the right that is not one of our trusted load balancers."""
-    if not forwarded_for or not arrival.trusted or not _is_trusted(arrival.peer, arrival.trusted):
+    if not arrival.trusted or not _is_trusted(arrival.peer, arrival.trusted):
         return arrival.peer
     client = arrival.peer
     for raw in reversed(b",".join(forwarded_for).split(b",")):
@@ -283,27 +317,24 @@ def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in trusted)
 
 
-def _is_websocket(
-    upgrade: list[bytes] | None, options: frozenset[bytes], method: bytes, body: int, *, http10: bool
-) -> bool:
+def _is_websocket(fields: dict[Kind, list[bytes]], options: frozenset[bytes], method: bytes) -> bool:
     """Whether this asks for a WebSocket (RFC 6455 section 4.1).
 
     Any other Upgrade is ignored, as RFC 9110 section 7.8 allows.
     """
+    upgrade = fields[_UPGRADE]
     return (
-        upgrade is not None
-        and len(upgrade) == 1
+        len(upgrade) == 1
         and upgrade[0].lower() == b"websocket"
         and b"upgrade" in options
         and method == b"GET"
-        and body == NO_BODY
-        and not http10
+        and _CONTENT_LENGTH not in fields
+        and _TRANSFER_ENCODING not in fields
     )
 
 
-def _expects_continue(expect: list[bytes] | None, *, http10: bool) -> bool:
-    if expect is None or http10:
-        return False  # RFC 9110 section 10.1.1: HTTP/1.0 clients do not mean it
+def _expects_continue(expect: list[bytes]) -> bool:
+    """Know 100-continue and nothing else; an HTTP/1.0 client does not mean it (RFC 9110 section 10.1.1)."""
     if len(expect) != 1 or expect[0].lower() != b"100-continue":
         raise Refused(417, "unknown_expectation")
     return True
