@@ -29,8 +29,13 @@ def node(_listening_upstream: RecordingUpstream, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def upstream(_listening_upstream: RecordingUpstream) -> Iterator[RecordingUpstream]:
-    """Hand out the upstream with a clean record; what its scripts assert is raised at the end of the test."""
+    """Hand out the upstream with a clean record.
+
+    At the end of the test, what its scripts asserted is raised, and all that it was sent must have had exactly
+    one framing.
+    """
     _listening_upstream.begin_anew()
     yield _listening_upstream
+    _listening_upstream.judge()
     if not _listening_upstream.faults.empty():
         raise _listening_upstream.faults.get()

@@ -10,7 +10,8 @@ import time
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trustme
 import uvloop
@@ -75,6 +76,13 @@ class Node:
         """Run ``coro`` on the worker's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop).result(PATIENCE)
 
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """What a client checks the router's certificates by; it offers no server name by itself."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.authority.configure_trust(context)
+        return context
+
     @contextmanager
     def connect(self, server_name: str | None = None, *, door: Door = Door.HTTPS) -> Iterator[Client]:
         """Open a connection as a client: TLS for ``server_name`` on the HTTPS door, plain on the others."""
@@ -83,9 +91,9 @@ class Node:
             with raw:
                 yield Client(raw)
             return
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        with context.wrap_socket(raw, server_hostname=server_name or self.host) as secured:
+        name = server_name or self.host
+        # An end without a close_notify must not look like a clean one.
+        with self.trust.wrap_socket(raw, server_hostname=name, suppress_ragged_eofs=False) as secured:
             yield Client(secured)
 
     def get(self, path: str = "/", *extra: bytes, host: str | None = None, signed_in: bool = True) -> bytes:
@@ -116,10 +124,15 @@ class Answer:
 
 
 class Client:
-    """A client that sends octets as they are, and reads answers one by one."""
+    """A client that sends octets as they are, and reads answers one by one.
+
+    ``ended`` says how the router ended the connection, once that was read: ``closed`` by TLS and TCP as it
+    should be, or ``cut``; empty before.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.ended: Literal["", "closed", "cut"] = ""
         self._held = b""
 
     def send(self, data: bytes) -> None:
@@ -159,7 +172,7 @@ class Client:
         return self.read(found + len(end))
 
     def read_to_end(self) -> bytes:
-        """Read whatever comes until the router ends the connection, cleanly or not."""
+        """Read whatever comes until the router ends the connection, cleanly or not: see ``ended``."""
         with suppress(ConnectionError, ssl.SSLError):
             while True:
                 self._receive()
@@ -167,8 +180,13 @@ class Client:
         return piece
 
     def _receive(self) -> None:
-        data = self.sock.recv(65_536)
+        try:
+            data = self.sock.recv(65_536)
+        except (ConnectionError, ssl.SSLEOFError):
+            self.ended = "cut"
+            raise
         if not data:
+            self.ended = "closed"
             raise ConnectionError("the router closed the connection")
         self._held += data
 

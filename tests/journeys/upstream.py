@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.journeys.transcript import Request, requests_in
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,6 +53,11 @@ class Conversation:
             if line.startswith(b"content-length: "):
                 length = int(line.split(b": ")[1])
         return head + self.read(length)
+
+    @property
+    def requests(self) -> list[Request]:
+        """What came, read strictly; ``AssertionError`` where it could be read in two ways."""
+        return requests_in(bytes(self.seen))
 
     def send(self, data: bytes) -> None:
         """Send octets as they are."""
@@ -112,6 +119,16 @@ class RecordingUpstream:
     def seen(self) -> bytes:
         """All that ever came, over all connections."""
         return b"".join(bytes(contact.seen) for contact in self.contacts)
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests of all connections, read strictly."""
+        return [request for contact in self.contacts for request in contact.requests]
+
+    def judge(self) -> None:
+        """Read all that came; ``AssertionError`` where it could be read in two ways."""
+        for contact in self.contacts:
+            requests_in(bytes(contact.seen))
 
     def begin_anew(self, script: Callable[[Conversation], None] = answer_all) -> None:
         """Forget what was, cut every connection, and follow ``script`` from now on."""
