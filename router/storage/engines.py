@@ -45,7 +45,7 @@ def driver_url(raw: str) -> URL:
     """
     try:
         url = make_url(raw)
-    except ArgumentError as fault:
+    except (ArgumentError, ValueError) as fault:
         raise BadSettings("bad_database_url", "The database URL cannot be read.") from fault
     driver = _DRIVERS.get(url.drivername)
     if driver is None:

@@ -14,10 +14,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from router.errors import Unavailable
+from router.errors import Conflict, Unavailable
 from router.storage.engines import WRITING, driver_url, make_engine, prepare_file
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ async def migrate(database_url: str) -> list[str]:
     """Apply every revision that the database does not have yet, and say which those were, oldest first.
 
     Doing it again applies nothing. When several processes start it at once, one does it and the others wait.
-    Raises ``Unavailable("migration_failed")``, nothing being changed then.
+    Raises ``Unavailable("migration_failed")``, and ``Conflict("database_too_new")`` when a newer version of
+    the router has been here; nothing is changed then.
     """
     async with _connected(database_url) as connection:
         return await connection.run_sync(_upgrade)
@@ -85,8 +87,14 @@ def _upgrade(connection: Connection) -> list[str]:
 
 def _missing(connection: Connection, config: Config) -> list[str]:
     heads = MigrationContext.configure(connection).get_current_heads()
-    revisions = ScriptDirectory.from_config(config).iterate_revisions("head", heads or "base")
-    return [revision.revision for revision in revisions][::-1]
+    try:
+        revisions = list(ScriptDirectory.from_config(config).iterate_revisions("head", heads or "base"))
+    except RevisionError as fault:  # the only one here: a revision that this version does not know
+        raise Conflict(
+            "database_too_new",
+            "The database belongs to a newer version of tenant-router: run that one, or restore a backup.",
+        ) from fault
+    return [revision.revision for revision in reversed(revisions)]
 
 
 def _configured() -> Config:

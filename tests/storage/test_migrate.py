@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from router.errors import Conflict, Unavailable
+from router.storage import migrate as migrate_module
+from router.storage.database import Database
+from router.storage.migrate import migrate, pending
+from router.storage.schema import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+_T = TypeVar("_T")
+_PROJECT = Path(__file__).parents[2]
+
+
+async def _sync(url: str, task: Callable[[Connection], _T]) -> _T:
+    database = Database(url)
+    await database.open()
+    async with database.write() as connection:
+        answer = await connection.run_sync(task)
+    await database.close()
+    return answer
+
+
+async def test_migrations_and_schema_agree(empty_database_url: str) -> None:
+    """A migrated database has exactly the tables, columns, types, keys and indexes of storage/schema.py."""
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    await migrate(empty_database_url)
+    assert await _sync(empty_database_url, differences) == []
+
+
+async def test_migrations_make_the_same_statements(tmp_path: Path) -> None:
+    """What Alembic does not compare (checks, partial indexes, AUTOINCREMENT) is the same as well."""
+
+    def statements(connection: Connection) -> set[frozenset[str]]:
+        rows = connection.execute(text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")).scalars()
+        return {parts(row) for row in rows if "alembic_version" not in row}
+
+    def parts(statement: str) -> frozenset[str]:  # Alembic writes constraints in an order of its own
+        return frozenset(re.split(r", (?=CONSTRAINT)", re.sub(r"\s+", " ", statement).removesuffix(" )")))
+
+    await migrate(f"sqlite:///{tmp_path / 'migrated.db'}")
+    await _sync(f"sqlite:///{tmp_path / 'made.db'}", metadata.create_all)
+    migrated = await _sync(f"sqlite:///{tmp_path / 'migrated.db'}", statements)
+    assert migrated == await _sync(f"sqlite:///{tmp_path / 'made.db'}", statements)
+
+
+async def test_migrating_twice_applies_nothing(empty_database_url: str) -> None:
+    """``pending`` says beforehand what ``migrate`` then applies; a second time there is nothing to do."""
+    expected = await pending(empty_database_url)
+    assert expected
+    assert await migrate(empty_database_url) == expected
+    assert await pending(empty_database_url) == []
+    assert await migrate(empty_database_url) == []
+
+
+async def test_simultaneous_migrations_are_safe(empty_database_url: str) -> None:
+    """Eight workers that start at once on an empty database: one migrates, the others wait."""
+    applied = await asyncio.gather(*(migrate(empty_database_url) for _ in range(8)))
+    assert sorted(map(len, applied))[:7] == [0] * 7
+    assert max(applied, key=len) == ["0001"]
+
+
+async def test_simultaneous_processes_are_safe(empty_database_url: str) -> None:
+    """The same for four processes."""
+    script = "import asyncio, sys, router.storage.migrate as m; print(asyncio.run(m.migrate(sys.argv[1])))"
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, empty_database_url, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    outputs = [(await process.communicate())[0].decode().strip() for process in processes]
+    assert sorted(outputs) == ["['0001']", "[]", "[]", "[]"]
+
+
+async def test_a_failing_migration_changes_nothing(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration that breaks off half way leaves no table behind, and the next try succeeds."""
+
+    def fail(config: Any, revision: str) -> None:  # noqa: ANN401 - Alembic's own
+        upgrade(config, revision)
+        config.attributes["connection"].execute(text("SELECT * FROM nowhere"))
+
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", fail)
+    with pytest.raises(Unavailable) as refused:
+        await migrate(empty_database_url)
+    assert refused.value.code == "migration_failed"
+    assert await _sync(empty_database_url, lambda connection: inspect(connection).get_table_names()) == []
+    monkeypatch.undo()
+    assert await migrate(empty_database_url) == ["0001"]
+
+
+async def test_going_back_leaves_an_empty_database(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each revision can be taken back as well."""
+    await migrate(empty_database_url)
+    monkeypatch.setattr(migrate_module, "_missing", lambda *_: ["anything"])
+    monkeypatch.setattr(command, "upgrade", lambda config, _: command.downgrade(config, "base"))
+    await migrate(empty_database_url)
+    tables = await _sync(empty_database_url, lambda connection: inspect(connection).get_table_names())
+    assert tables == ["alembic_version"]
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty_database_url: str) -> None:
+    """A database that a newer router migrated is not touched by an older one; the sentence says why."""
+    await migrate(empty_database_url)
+    await _sync(
+        empty_database_url,
+        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")),
+    )
+    with pytest.raises(Conflict) as refused:
+        await migrate(empty_database_url)
+    assert refused.value.code == "database_too_new"
+
+
+async def test_migrating_keeps_a_database_private(tmp_path: Path) -> None:
+    """The first start makes the file; it is its owner's alone from then on."""
+    await migrate(f"sqlite:///{tmp_path / 'router.db'}")
+    assert (tmp_path / "router.db").stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(tmp_path / "router.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_the_wheel_has_the_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installs the wheel can migrate: every file of the folder is in it."""
+    build = pytest.importorskip("hatchling.build", reason="needs hatchling, the build backend")
+    monkeypatch.chdir(_PROJECT)
+    wheel = tmp_path / build.build_wheel(str(tmp_path))
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    folder = _PROJECT / "router" / "storage" / "migrations"
+    sources = [*folder.rglob("*.py"), *folder.rglob("*.mako")]
+    files = {str(file.relative_to(_PROJECT)) for file in sources}
+    assert "router/storage/migrations/versions/r0001_foundations.py" in files
+    assert files <= packed
