@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from router.demo.seed import PASSWORD, TENANTS, DemoTenant
 
@@ -17,7 +16,9 @@ def welcome(settings_file: Path, ca_file: Path, https_port: int, *, with_redis: 
     """Print what to open, whom to trust, and what to do next."""
     console = Console(soft_wrap=True, highlight=False)
     console.print("\n[bold]tenant-router is running, with two tenants.[/]\n")
-    console.print(_portals(https_port))
+    console.print("[bold]Open, and sign in with this e-mail address and password[/]")
+    for line in _portals(https_port):
+        console.print(line, markup=False)
     cache = "a Valkey server of its own" if with_redis else "no Redis: each worker caches in its memory"
     console.print(f"\nEverything is in {settings_file.parent} ({cache}).\n")
     for title, lines in (
@@ -33,13 +34,9 @@ def welcome(settings_file: Path, ca_file: Path, https_port: int, *, with_redis: 
     console.file.flush()
 
 
-def _portals(https_port: int) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Open", "E-mail address", "Password"):
-        table.add_column(heading, no_wrap=True)
-    for tenant in TENANTS:
-        table.add_row(f"https://{tenant.hostname}:{https_port}/", tenant.email, PASSWORD)
-    return table
+def _portals(https_port: int) -> list[str]:
+    # Lines and no table, which a narrow window would cut.
+    return [f"  https://{tenant.hostname}:{https_port}/   {tenant.email}   {PASSWORD}" for tenant in TENANTS]
 
 
 def _by_curl(ca_file: Path, https_port: int) -> list[str]:
