@@ -196,7 +196,6 @@ def read_visit(head: bytes, arrival: Arrival) -> Visit:
     if _CONNECTION in fields:
         options = connection_options(b",".join(fields[_CONNECTION]))
         kept = without_named(kept, options)
-    _cookies(arrival, fields[_COOKIE]) if _COOKIE in fields and b"cookie" not in options else None
     presented = arrival.presented
     arrival.visits += 1
     return Visit(
@@ -222,10 +221,12 @@ def read_visit(head: bytes, arrival: Arrival) -> Visit:
 
 
 def _check_request_line(head: bytes, method: bytes, target: bytes, version: str) -> bool:
-    """Hold the first line to one space between its parts (RFC 9112 section 3); whether it is HTTP/1.0."""
-    if version not in ("1.1", "1.0") or not head.lstrip(b"\r\n").startswith(
-        b"%b %b HTTP/1." % (method, target)
-    ):
+    """Hold the first line to one space between its parts (RFC 9112 section 3); whether it is HTTP/1.0.
+
+    One empty line may stand before it (section 2.2); llhttp would take bare CR and LF as well.
+    """
+    line = b"%b %b HTTP/1." % (method, target)
+    if version not in ("1.1", "1.0") or not head.startswith((line, b"\r\n" + line)):
         raise Refused(400, "bad_request_line")
     if method in (b"CONNECT", b"TRACE"):
         raise Refused(405, "method_not_allowed")
