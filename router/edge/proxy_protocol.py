@@ -64,14 +64,21 @@ def _read_v1(data: bytes) -> ProxyHeader | Missing:
         return ProxyHeader(end + 2, None)
     if len(fields) != _V1_FIELDS or fields[1] not in (b"TCP4", b"TCP6"):
         raise BadProxyHeader("a version 1 header of another form")
-    family = IPv4Address if fields[1] == b"TCP4" else IPv6Address
-    try:
-        source, _ = family(fields[2].decode("ascii")), family(fields[3].decode("ascii"))
-    except ValueError as fault:
-        raise BadProxyHeader("a version 1 header with a bad address") from fault
+    source = _v1_source(fields[1], fields[2], fields[3])
     if not all(port.isdigit() and int(port) <= _MAX_PORT for port in fields[4:6]):
         raise BadProxyHeader("a version 1 header with a bad port")
-    return ProxyHeader(end + 2, str(source))
+    return ProxyHeader(end + 2, source)
+
+
+def _v1_source(protocol: bytes, source: bytes, destination: bytes) -> str:
+    family = IPv4Address if protocol == b"TCP4" else IPv6Address
+    if b"%" in source:  # a zone may hold any character, and means nothing to another machine
+        raise BadProxyHeader("a version 1 header with a zone")
+    try:
+        family(destination.decode("ascii"))
+        return _spell(family(source.decode("ascii")))
+    except ValueError as fault:
+        raise BadProxyHeader("a version 1 header with a bad address") from fault
 
 
 def _read_v2(data: bytes) -> ProxyHeader | Missing:
@@ -92,5 +99,11 @@ def _v2_source(family: int, addresses: bytes) -> str:
     if family == _TCP4 and len(addresses) >= 12:  # noqa: PLR2004 - two addresses, two ports
         return str(IPv4Address(addresses[:4]))
     if family == _TCP6 and len(addresses) >= 36:  # noqa: PLR2004
-        return str(IPv6Address(addresses[:16]))
+        return _spell(IPv6Address(addresses[:16]))
     raise BadProxyHeader("a version 2 header without TCP addresses")
+
+
+def _spell(address: IPv4Address | IPv6Address) -> str:
+    """Spell an address as the listener spells its peers: IPv4-mapped ones as IPv4 (RFC 4291 2.5.5.2)."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Protocol
 
 import httptools
@@ -37,7 +37,8 @@ _READS_DIFFERENTLY = re.compile(
     rb"//|\\"  # empty segments, backslashes
     rb"|/\.{1,2}(?:[/;]|$)"  # dot segments, with or without a parameter
     rb"|;[^/]*/"  # a parameter that some servers cut off before they resolve
-    rb"|%(?:2[ef5]|5c|3b|c[01]|[01][0-9a-f]|7f)"  # encoded . / % \ ; overlong UTF-8, control characters
+    rb"|%(?:2[ef5]|5c|3b|[01][0-9a-f]|7f)"  # encoded . / % \ ; control characters
+    rb"|%(?:c[01]|e0%[89]|f0%8)"  # overlong UTF-8 in two, three or four octets (RFC 3629 section 3)
     rb"|%(?![0-9a-f]{2})",  # not an encoding at all
     re.IGNORECASE,
 )
@@ -301,13 +302,26 @@ def _client(arrival: Arrival, forwarded_for: list[bytes]) -> str:
     client = arrival.peer
     for raw in reversed(b",".join(forwarded_for).split(b",")):
         try:
-            address = str(ip_address(raw.strip(b" \t").decode("ascii")))
+            address = _read_address(raw)
         except ValueError:
             return client  # what cannot be read is not believed, nor anything to the left of it
         client = address
         if not _is_trusted(address, arrival.trusted):
             break
     return client
+
+
+def _read_address(raw: bytes) -> str:
+    """Read an address of X-Forwarded-For, an IPv4-mapped one as IPv4 (RFC 4291 2.5.5.2).
+
+    Raises ``ValueError`` for whatever is none, and for a zone, which may hold any character (RFC 4007 11).
+    """
+    address = ip_address(raw.strip(b" \t").decode("ascii"))
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            raise ValueError("an address with a zone")
+        return str(address.ipv4_mapped or address)
+    return str(address)
 
 
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
