@@ -31,8 +31,8 @@ def node(_listening_upstream: RecordingUpstream, tmp_path_factory: pytest.TempPa
 def upstream(_listening_upstream: RecordingUpstream) -> Iterator[RecordingUpstream]:
     """Hand out the upstream with a clean record.
 
-    At the end of the test, what its scripts asserted is raised, and all that it was sent must have had exactly
-    one framing.
+    At the end of the test, what its scripts asserted is raised, and all that it was sent must have had
+    exactly one framing.
     """
     _listening_upstream.begin_anew()
     yield _listening_upstream

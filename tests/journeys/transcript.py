@@ -1,13 +1,13 @@
-"""What an upstream was sent, read as strictly as any HTTP/1.1 server could: whatever two could read in two ways
-is a failure of the router's.
+"""What an upstream was sent, read as strictly as HTTP/1.1 can be.
 
-It shares no code with the router on purpose.
+Whatever two servers could read in two ways is a failure of the router's. No code is shared with the router,
+on purpose.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _REQUEST_LINE = re.compile(rb"([A-Z-]+) (/[\x21-\x7e\x80-\xff]*) HTTP/1\.1")
 _FIELD = re.compile(rb"([!#$%&'*+\-.^`|~0-9A-Za-z]+): ((?:[\x21-\x7e\x80-\xff][\t\x20-\x7e\x80-\xff]*)?)")
@@ -58,8 +58,7 @@ def _take(head: bytes, rest: bytes) -> tuple[Request, bytes]:
     first, *lines = head.split(b"\r\n")
     started = _REQUEST_LINE.fullmatch(first)
     assert started is not None, f"a request line of another form: {first[:80]!r}"
-    fields = tuple(_read_field(line) for line in lines)
-    request = Request(started[1], started[2], fields)
+    request = Request(started[1], started[2], tuple(_read_field(line) for line in lines))
     assert len(request.values("host")) == 1, "not exactly one Host"
     codings, lengths = request.values("transfer-encoding"), request.values("content-length")
     assert len(codings) + len(lengths) <= 1, "more than one framing"
@@ -70,8 +69,7 @@ def _take(head: bytes, rest: bytes) -> tuple[Request, bytes]:
         return request, rest
     assert _LENGTH.fullmatch(lengths[0]), f"an odd length: {lengths[0]!r}"
     length = int(lengths[0])
-    whole = len(rest) >= length
-    return Request(*started.groups(), fields, rest[:length], whole=whole), rest[length:]
+    return replace(request, body=rest[:length], whole=len(rest) >= length), rest[length:]
 
 
 def _read_field(line: bytes) -> tuple[bytes, bytes]:
@@ -85,20 +83,22 @@ def _take_chunked(request: Request, rest: bytes) -> tuple[Request, bytes]:
     body = b""
     while True:
         line, end, rest = rest.partition(b"\r\n")
-        if not end or (line != b"0" and len(rest) < int(line, 16) + 2):
-            return Request(request.method, request.target, request.fields, body + rest, whole=False), b""
-        if line == b"0":
-            break
+        if end and line == b"0":
+            return _take_trailers(replace(request, body=body), rest)
+        if not end:
+            return replace(request, body=body, whole=False), b""
         assert _SIZE.fullmatch(line), f"an odd chunk size: {line[:80]!r}"
         size = int(line, 16)
-        body += rest[:size]
+        if len(rest) < size + 2:
+            return replace(request, body=body + rest[:size], whole=False), b""
         assert rest[size : size + 2] == b"\r\n", "no CRLF after a chunk"
-        rest = rest[size + 2 :]
-    trailers = []
+        body, rest = body + rest[:size], rest[size + 2 :]
+
+
+def _take_trailers(request: Request, rest: bytes) -> tuple[Request, bytes]:
+    trailers: list[tuple[bytes, bytes]] = []
     while True:
         line, end, rest = rest.partition(b"\r\n")
-        if not end or not line:
-            whole = bool(end)
-            break
+        if not line:
+            return replace(request, trailers=tuple(trailers), whole=bool(end)), rest
         trailers.append(_read_field(line))
-    return Request(request.method, request.target, request.fields, body, tuple(trailers), whole=whole), rest
