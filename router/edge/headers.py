@@ -113,10 +113,12 @@ _FORBIDDEN_TRAILERS = frozenset(
 class _Verdicts(dict[bytes, Kind]):
     """Remembers the verdict on each spelling of a name: a lookup is 40 ns, a judgement 400.
 
-    Bounded, because the spellings are the sender's choice: when full it starts anew.
+    Bounded, because the spellings are the sender's choice: when full it starts anew, and a name that is
+    longer than any in use is judged each time.
     """
 
     _CAPACITY = 4096
+    _MAX_NAME = 64
 
     def __init__(self, kinds: dict[bytes, Kind], *, reserved: tuple[bytes, ...]) -> None:
         super().__init__()
@@ -129,9 +131,10 @@ class _Verdicts(dict[bytes, Kind]):
         if verdict is None:
             ours = lower.startswith(self._reserved) or b"_" in lower
             verdict = Kind.DROP if ours else Kind.KEEP
-        if len(self) >= self._CAPACITY:
-            self.clear()
-        self[name] = verdict
+        if len(name) <= self._MAX_NAME:
+            if len(self) >= self._CAPACITY:
+                self.clear()
+            self[name] = verdict
         return verdict
 
 
@@ -142,10 +145,22 @@ ANSWER_VERDICTS: Final = _Verdicts(_ANSWER_KINDS, reserved=(b"x-router-",))
 """What is done with an answer's field of that name, as sent."""
 
 
-@lru_cache(maxsize=1024)
 def connection_options(value: bytes) -> frozenset[bytes]:
-    """The options of a Connection field, in lower case (RFC 9110 section 7.6.1)."""
+    """The options of a Connection field, in lower case (RFC 9110 section 7.6.1).
+
+    Remembered where they are as short as usual; a thousand of the longest would fill a gigabyte.
+    """
+    return _known_options(value) if len(value) <= _MAX_KNOWN_OPTIONS else _options(value)
+
+
+_MAX_KNOWN_OPTIONS = 128
+
+
+def _options(value: bytes) -> frozenset[bytes]:
     return frozenset(option.strip(b" \t").lower() for option in value.split(b",")) - {b""}
+
+
+_known_options = lru_cache(maxsize=1024)(_options)
 
 
 def without_named(fields: list[Header], options: frozenset[bytes]) -> list[Header]:
@@ -204,6 +219,8 @@ def may_set_cookie(value: bytes, platform_domain: bytes) -> bool:
         key, _, domain = attribute.partition(b"=")
         if key.strip(b" \t").lower() == b"domain":
             domain = domain.strip(b' \t".').lower()
+            if not domain.isascii() or b"%" in domain:  # browsers may decode it to a name we did not judge
+                return False
             if domain and (domain == platform_domain or platform_domain.endswith(b"." + domain)):
                 return False
     return True
