@@ -1,0 +1,179 @@
+"""Upstream addresses: nothing private by any spelling, when saved and when connecting (THREATS 29)."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.errors import BadInput
+from router.tenants.tenant import Upstream
+from router.tenants.upstream_address import check_upstream, forbidden, parse_upstream, split_upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PRIVATE = """
+    0.0.0.0 10.1.2.3 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16 169.254.0.1
+    169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.168.0.1 198.18.0.1
+    198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255
+    :: ::1 ::127.0.0.1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 ::ffff:10.0.0.1 64:ff9b::7f00:1
+    64:ff9b::a9fe:a9fe 64:ff9b:1::1 100::1 2001:db8::1 2002:7f00:1:: 2002:a9fe:a9fe::1
+    2001:0:4136:e378:8000:63bf:80ff:fffe fc00::1 fd00:ec2::254 fe80::1 fec0::1 ff02::1
+""".split()  # noqa: SIM905 - forty words read better as text
+PUBLIC = ["1.1.1.1", "8.8.8.8", "172.32.0.1", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_private_address_is_forbidden(address: str) -> None:
+    """Loopback, link-local, private, metadata, multicast, reserved: also inside IPv6."""
+    assert forbidden(ip_address(address))
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_is_allowed(address: str) -> None:
+    """An address of the public internet is fine, also one translated from IPv4 by NAT64."""
+    assert not forbidden(ip_address(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_an_ipv4_address_in_ipv6_is_judged_as_itself(address: IPv4Address) -> None:
+    """Mapping, NAT64 and 6to4 neither hide an address nor taint one."""
+    number = int(address)
+    mapped = IPv6Address((0xFFFF << 32) | number)
+    nat64 = IPv6Address((0x0064FF9B << 96) | number)
+    six_to_four = IPv6Address((0x2002 << 112) | (number << 80))
+    assert {forbidden(each) for each in (mapped, nat64, six_to_four)} == {forbidden(address)}
+
+
+@pytest.mark.parametrize(
+    ("raw", "url"),
+    [
+        ("https://erp.acme.example", "https://erp.acme.example:443"),
+        ("http://erp.acme.example/", "http://erp.acme.example:80"),
+        ("HTTPS://ERP.Acme.Example.:8443", "https://erp.acme.example:8443"),
+        (" http://8.8.8.8:8080 ", "http://8.8.8.8:8080"),
+        ("http://[2606:4700::1111]:8080", "http://[2606:4700::1111]:8080"),
+        ("http://backend:8080", "http://backend:8080"),
+    ],
+)
+def test_an_upstream_has_one_spelling(raw: str, url: str) -> None:
+    """Scheme, host and port are written out, so that one upstream is one pool."""
+    assert parse_upstream(raw, allow_private=False) == Upstream(url)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "erp.acme.example",
+        "//erp.acme.example",
+        "file:///etc/passwd",
+        "ftp://erp.acme.example",
+        "gopher://erp.acme.example",
+        "unix:///run/erp.sock",
+        "javascript:alert(1)",
+        "http://",
+        "http:///path",
+        "http://erp.acme.example/path",
+        "http://erp.acme.example?x",
+        "http://erp.acme.example#x",
+        "http://user@erp.acme.example",
+        "http://user:hush@erp.acme.example",
+        "http://erp.acme.example\\@evil.example",
+        "http://erp.acme.example:0",
+        "http://erp.acme.example:65536",
+        "http://erp.acme.example:x",
+        "http://erp.acme.example evil.example",
+        "http://erp.acme.example\n:80",
+        "http://erp\t.acme.example",
+        "http://erp_1.acme.example",
+        "http://bücher.example",
+        "http://127.1",
+        "http://0x7f000001",
+        "http://0x7f.1",
+        "http://2130706433",
+        "http://0177.0.0.1",
+        "http://127.0.0.1.",
+        "http://[::1",
+        "http://[fe80::1%25eth0]",
+        "http://１２７.0.0.1",  # noqa: RUF001 - full-width digits
+    ],
+)
+def test_what_is_more_or_less_than_an_upstream_is_refused(raw: str) -> None:
+    """Only scheme, host and port, in the one spelling that everything below reads alike."""
+    with pytest.raises(BadInput) as fault:
+        parse_upstream(raw, allow_private=True)
+    assert fault.value.code == "bad_upstream"
+    assert "hush" not in fault.value.sentence
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "http://127.0.0.1",
+        "http://169.254.169.254/",
+        "https://10.0.0.1:8443",
+        "http://[::1]:8080",
+        "http://[::ffff:127.0.0.1]",
+        "http://[fd00:ec2::254]",
+        "http://localhost:8080",
+        "http://LOCALHOST",
+        "http://x.localhost",
+        "http://metadata.google.internal",
+        "http://printer.local",
+    ],
+)
+def test_a_private_upstream_needs_the_platforms_leave(raw: str) -> None:
+    """What is private by its looks is refused, unless the settings allow it."""
+    with pytest.raises(BadInput) as fault:
+        parse_upstream(raw, allow_private=False)
+    assert fault.value.code == "private_upstream"
+    parse_upstream(raw, allow_private=True)
+
+
+def test_a_url_is_taken_apart_again() -> None:
+    """Whoever connects gets the host as a resolver wants it."""
+    assert split_upstream("http://[2606:4700::1111]:8080") == ("2606:4700::1111", 8080)
+    assert split_upstream("https://erp.acme.example:443") == ("erp.acme.example", 443)
+
+
+class Resolving(asyncio.SelectorEventLoop):
+    """A loop whose resolver knows one name."""
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        super().__init__()
+        self.answers = answers
+
+    async def getaddrinfo(self, _host: object, port: object, **_: object) -> list[tuple[object, ...]]:  # type: ignore[override]
+        """Resolve every name to the addresses given."""
+        if not self.answers:
+            raise OSError("no such name")
+        return [(2, 1, 6, "", (answer, port)) for answer in self.answers]
+
+
+def check_with(answers: Sequence[str], *, allow_private: bool = False) -> Upstream:
+    """Check an upstream whose name leads to these addresses."""
+    with asyncio.Runner(loop_factory=lambda: Resolving(answers)) as runner:
+        return runner.run(check_upstream("http://erp.acme.example", allow_private=allow_private))
+
+
+@pytest.mark.parametrize(
+    "answers", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fe80::1%eth0"], ["::ffff:127.0.0.1"]]
+)
+def test_a_name_that_leads_to_a_private_address_is_refused_when_saved(answers: list[str]) -> None:
+    """One private address among several is enough."""
+    with pytest.raises(BadInput) as fault:
+        check_with(answers)
+    assert fault.value.code == "private_upstream"
+    check_with(answers, allow_private=True)
+
+
+@pytest.mark.parametrize("answers", [["8.8.8.8"], ["2606:4700::1111", "1.1.1.1"], []])
+def test_a_name_that_leads_elsewhere_or_nowhere_yet_is_taken(answers: list[str]) -> None:
+    """An upstream may be set up after its tenant; connecting judges again."""
+    assert check_with(answers).url == "http://erp.acme.example:80"
