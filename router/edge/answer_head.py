@@ -25,6 +25,7 @@ from router.edge.headers import (
 MAX_FIELDS: Final = 200
 SWITCHING: Final = 101
 _FINAL: Final = 200
+_MIN_STATUS: Final = 100
 _MAX_STATUS: Final = 599
 
 
@@ -142,9 +143,10 @@ def _parse(head: bytes) -> tuple[httptools.HttpResponseParser, _Head]:
         pass  # a 101; whether it was asked for is judged by the exchange
     except httptools.HttpParserError as fault:
         raise BadAnswer("a malformed head") from fault
-    if not found.complete or parser.get_http_version() not in ("1.1", "1.0"):
+    # llhttp takes empty lines before the first one, and RTSP.
+    if not found.complete or not head.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")):
         raise BadAnswer("a malformed head")
-    if parser.get_status_code() > _MAX_STATUS or len(found.kept) > MAX_FIELDS:
+    if not _MIN_STATUS <= parser.get_status_code() <= _MAX_STATUS or len(found.kept) > MAX_FIELDS:
         raise BadAnswer("an impossible status, or too many fields")
     return parser, found
 
