@@ -43,10 +43,11 @@ class Deadlines:
         self._timed.discard(timed)
 
     def sweep(self, now: float) -> None:
-        """Expire what is due at ``now``, in monotonic time."""
+        """Expire what is due at ``now``, in monotonic time; but not what the end of another has put off."""
         self.now = now
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
-            timed.expire()
+            if timed.deadline <= now and timed in self._timed:
+                timed.expire()
 
     async def run(self) -> None:
         """Sweep for ever."""
