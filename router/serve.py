@@ -34,9 +34,9 @@ from router.edge.deadlines import Deadlines
 from router.edge.house import House
 from router.edge.limits import Limits
 from router.edge.listener import Edge
+from router.edge.pool import UpstreamPools
 from router.edge.reception import Reception
 from router.edge.tunnel import Tunnels
-from router.edge.upstream import UpstreamPools
 from router.edge.visit import Door
 from router.errors import BadSettings, RouterError
 from router.identity.assertion import Assertions

@@ -220,14 +220,19 @@ class ClientConnection(asyncio.Protocol):
         verdict = self._house.reception.receive(visit)
         if verdict is None:
             self._state = _State.LOOKUP
-            self.deadline = NEVER
+            self._wait(self._house.limits.answer_timeout)
             self._lookup = self._house.tasks.start(self._look_up(visit, turn), name="look up a visit")
         else:
             self._carry_out(verdict, turn)
 
     async def _look_up(self, visit: Visit, turn: Turn) -> None:
-        verdict = await self._house.reception.admit(visit)
-        self._lookup = None
+        try:
+            verdict = await self._house.reception.admit(visit)
+        except BaseException:
+            self.transport.abort()  # whatever it was, nobody is left waiting
+            raise
+        finally:
+            self._lookup = None
         self._carry_out(verdict, turn)
         self._read()
 

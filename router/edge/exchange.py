@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from router.edge.limits import Limits
+    from router.edge.pool import UpstreamPool
     from router.edge.tunnel import Tunnel
-    from router.edge.upstream import UpstreamConnection, UpstreamPool
+    from router.edge.upstream import UpstreamConnection
     from router.edge.visit import Visit
     from router.identity.session import Session
     from router.observe.tasks import Tasks
@@ -220,12 +221,15 @@ class Exchange:
         if self._tunnel is not None:
             self._tunnel.upstream_full(full=full)
         elif not self._request_done:
+            self.deadline = self._deadlines.now + self._limits.stall_timeout if full else NEVER
             self._asker.hold_body(hold=full)
 
     # -- from the clock ---------------------------------------------------------------------------------
 
     def expire(self) -> None:
-        """The upstream has not begun to answer in time."""
+        """The upstream has not begun to answer in time, or does not take the request."""
+        if self._dial is not None:
+            self._dial.cancel()
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
@@ -234,6 +238,7 @@ class Exchange:
     # -- steps ------------------------------------------------------------------------------------------
 
     def _dial_for_one(self) -> None:
+        self.deadline = self._deadlines.now + self._limits.answer_timeout
         if not self._request_done:
             self._asker.hold_body(hold=True)
         self._dial = self._tasks.start(self._dial_and_send(), name="dial upstream")
@@ -249,6 +254,7 @@ class Exchange:
         if self._done:
             connection.release(clean=True)
             return
+        self.deadline = NEVER
         self._send_on(connection)
         if not self._request_done:
             self._asker.hold_body(hold=False)

@@ -19,7 +19,7 @@ from router.storage.lookup import PENDING
 
 if TYPE_CHECKING:
     from router.edge.answers import Answer, Answers
-    from router.edge.upstream import UpstreamPool, UpstreamPools
+    from router.edge.pool import UpstreamPool, UpstreamPools
     from router.edge.visit import Visit
     from router.identity.assertion import Assertions
     from router.identity.session import Session

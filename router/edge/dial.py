@@ -1,0 +1,92 @@
+"""Dial an upstream: what its URL says, which addresses it has, which of them are allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from router.errors import Unavailable
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Forbidden = Callable[[str], bool]
+"""Judges an IP address that a tenant's upstream resolves to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a pool's connections go: a Unix socket's path, or a host and a port."""
+
+    url: str
+    path: str = ""
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, url: str) -> Target:
+        """Read an upstream's URL, which tenants/upstream_address.py has judged when it was saved."""
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return cls(url, path=parts.path)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        return cls(url, host=parts.hostname or "", port=port, tls=parts.scheme == "https")
+
+    def __str__(self) -> str:
+        return self.url
+
+
+async def dial(target: Target, protocol: asyncio.Protocol, forbidden: Forbidden | None) -> None:
+    """Connect ``protocol`` to ``target``, trying the addresses of a host in the resolver's order.
+
+    Raises ``OSError`` (the last address's) and ``Unavailable("upstream_forbidden")``. Of TLS, the
+    certificate must be one for the host.
+    """
+    loop = asyncio.get_running_loop()
+    if target.path:
+        await loop.create_unix_connection(lambda: protocol, target.path)
+        return
+    *others, last = await _addresses(target, forbidden)
+    for address in others:
+        with suppress(ConnectionError):
+            await _dial_address(target, address, protocol)
+            return
+    await _dial_address(target, last, protocol)
+
+
+async def _dial_address(target: Target, address: str, protocol: asyncio.Protocol) -> None:
+    transport, _ = await asyncio.get_running_loop().create_connection(
+        lambda: protocol,
+        address,
+        target.port,
+        ssl=_client_context() if target.tls else None,
+        server_hostname=target.host if target.tls else None,
+    )
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+async def _addresses(target: Target, forbidden: Forbidden | None) -> list[str]:
+    """The addresses of a host, judged now: what a name resolves to may have changed since it was saved."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    addresses = [str(ip_address(str(info[4][0]).partition("%")[0])) for info in found]
+    allowed = [address for address in addresses if forbidden is None or not forbidden(address)]
+    if not allowed:
+        raise Unavailable("upstream_forbidden", f"{target} resolves to an address that is not allowed.")
+    return allowed
+
+
+@cache
+def _client_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

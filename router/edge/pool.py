@@ -1,0 +1,208 @@
+"""Pools: the connections to each upstream, idle ones kept for the next visit, all of them bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from router.edge.deadlines import NEVER, Deadlines
+from router.edge.dial import Forbidden, Target, dial
+from router.edge.upstream import UpstreamConnection
+from router.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from router.edge.limits import Limits
+
+
+class UpstreamPool:
+    """The connections to one target: idle ones last in, first out; a bound on all; an orderly queue."""
+
+    def __init__(
+        self,
+        target: Target,
+        limits: Limits,
+        deadlines: Deadlines,
+        *,
+        cookie_domain: bytes | None,
+        forbidden: Forbidden | None,
+    ) -> None:
+        self.target = target
+        self.limits = limits
+        self.cookie_domain = cookie_domain
+        self.surplus = 0
+        self.dropped_cookies = 0
+        self._deadlines = deadlines
+        self._forbidden = forbidden
+        self._idle: list[UpstreamConnection] = []
+        self._all: set[UpstreamConnection] = set()
+        self._dialling = 0
+        self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+
+    def __repr__(self) -> str:
+        counts = f"idle={len(self._idle)} all={len(self._all)} waiting={len(self._waiting)}"
+        return f"<UpstreamPool {self.target} {counts}>"
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody would miss this pool."""
+        return not self._all and not self._dialling and not self._waiting
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection, the most recently used one, or none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Dial, or wait for a connection when there are as many as there may be.
+
+        Raises ``Unavailable``: ``upstream_busy``, ``upstream_unreachable``, ``upstream_forbidden``.
+        """
+        try:
+            async with asyncio.timeout(self.limits.connect_timeout):
+                while len(self._all) + self._dialling >= self.limits.max_upstream_connections:
+                    connection = await self._wait()
+                    if connection is not None:
+                        return connection
+                return await self._dial()
+        except TimeoutError as fault:
+            full = len(self._all) >= self.limits.max_upstream_connections
+            code = "upstream_busy" if full else "upstream_unreachable"
+            raise Unavailable(code, f"{self.target} did not take a connection in time.") from fault
+        except OSError as fault:  # ssl.SSLError and socket.gaierror are OSErrors too
+            raise Unavailable("upstream_unreachable", f"{self.target} cannot be reached: {fault}") from fault
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Take a clean connection back: for whoever waits, else for later."""
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(connection)
+            return
+        connection.idle_since = self._deadlines.now
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """Count a connection that is gone no longer, and let the next in the queue dial."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(None)
+
+    def close_idle(self, before: float) -> None:
+        """Close the connections that have been idle since before ``before``, in monotonic time."""
+        for connection in [each for each in self._idle if each.idle_since < before]:
+            self._idle.remove(connection)
+            connection.transport.close()
+
+    def abort_all(self) -> None:
+        """Cut every connection."""
+        for connection in list(self._all):
+            connection.transport.abort()
+
+    def count_surplus(self) -> None:
+        """Count octets that nobody asked for."""
+        self.surplus += 1
+
+    def count_cookies(self, dropped: int) -> None:
+        """Count cookies that an upstream may not set."""
+        self.dropped_cookies += dropped
+
+    def _next_waiter(self) -> asyncio.Future[UpstreamConnection | None] | None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    async def _wait(self) -> UpstreamConnection | None:
+        waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():  # handed over in the very moment of the time-out
+                connection = waiter.result()
+                if connection is not None:
+                    self.give_back(connection)
+            raise
+
+    @contextmanager
+    def _dialling_one(self) -> Iterator[None]:
+        self._dialling += 1
+        try:
+            yield
+        finally:
+            self._dialling -= 1
+
+    async def _dial(self) -> UpstreamConnection:
+        connection = UpstreamConnection(self)
+        with self._dialling_one():
+            await dial(self.target, connection, self._forbidden)
+            self._all.add(connection)
+        return connection
+
+
+class UpstreamPools:
+    """The pools of a worker, by URL; a pool that has gone quiet is forgotten."""
+
+    deadline: float
+
+    def __init__(
+        self,
+        limits: Limits,
+        deadlines: Deadlines,
+        *,
+        platform_domain: str,
+        forbidden: Forbidden | None,
+    ) -> None:
+        self._limits = limits
+        self._deadlines = deadlines
+        self._cookie_domain = platform_domain.encode()
+        self._forbidden = forbidden
+        self._pools: dict[str, UpstreamPool] = {}
+        self.deadline = 0.0
+        deadlines.add(self)
+
+    def find(self, url: str) -> UpstreamPool:
+        """The pool of a tenant's upstream."""
+        pool = self._pools.get(url)
+        if pool is None:
+            pool = UpstreamPool(
+                Target.parse(url),
+                self._limits,
+                self._deadlines,
+                cookie_domain=self._cookie_domain,
+                forbidden=self._forbidden,
+            )
+            self._pools[url] = pool
+        return pool
+
+    def own(self, socket_path: str) -> UpstreamPool:
+        """The pool of one of our own planes, which may set our cookies."""
+        url = f"unix:{socket_path}"
+        target = Target(url, path=socket_path)
+        pool = UpstreamPool(target, self._limits, self._deadlines, cookie_domain=None, forbidden=None)
+        return self._pools.setdefault(url, pool)
+
+    def expire(self) -> None:
+        """Called by Deadlines: close what has been idle for too long."""
+        now = self._deadlines.now
+        for url, pool in list(self._pools.items()):
+            pool.close_idle(now - self._limits.upstream_idle)
+            if pool.unused and pool.cookie_domain is not None:
+                del self._pools[url]
+        self.deadline = now + 5
+
+    def abort_all(self) -> None:
+        """Cut every connection of every pool."""
+        self.deadline = NEVER
+        for pool in self._pools.values():
+            pool.abort_all()
