@@ -100,6 +100,9 @@ class Front:
     def _failed(self, request: web.Request, fault: RouterError) -> web.Response:
         match fault:
             case BadForm():
+                # Origin, because a wrong public port in the settings is seen here first.
+                origin = request.headers.get("Origin", "")[:200]
+                _log.info("form_refused", code=fault.code, path=request.path, origin=origin)
                 response = self._page(request, fault.status)
             case NotFound():
                 response = self._page(request, 404)

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote
 
+from aiohttp import web
+
 from router.errors import BadInput
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from collections.abc import Collection
 
     from router.portal.visitor import Visitor
 
@@ -90,9 +92,10 @@ async def read_form(request: web.Request, visitor: Visitor, csrf: Csrf) -> dict[
     """Read a posted form, each field once.
 
     Raises ``BadForm``: ``foreign_form`` (another site, or not a form at all), ``form_too_large``,
-    ``bad_form`` (not UTF-8, a field twice), and ``StaleForm`` where the token does not belong to the cookie.
+    ``form_broke_off``, ``bad_form`` (not UTF-8, a field twice), and ``StaleForm`` where the token does not
+    belong to the cookie.
     """
-    check_origin(request, visitor.origin)
+    check_origin(request, visitor.origins)
     if request.content_type != "application/x-www-form-urlencoded":
         raise BadForm("foreign_form", "Only an HTML form is accepted here.")
     fields = _fields(await _body(request))
@@ -101,14 +104,14 @@ async def read_form(request: web.Request, visitor: Visitor, csrf: Csrf) -> dict[
     return fields
 
 
-def check_origin(request: web.Request, origin: str) -> None:
-    """Refuse what a browser says comes from another origin than ``origin`` (``https://host[:port]``).
+def check_origin(request: web.Request, origins: Collection[str]) -> None:
+    """Refuse what a browser says comes from another origin than one of ``origins`` (``https://host[:port]``).
 
     Programs that say nothing pass: they have no user's cookies to abuse. Raises ``BadForm("foreign_form")``.
     """
     said = request.headers.getall("Origin", [])
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    if said not in ([], [origin]) or site not in ("same-origin", "none"):
+    if len(said) > 1 or not set(said) <= set(origins) or site not in ("same-origin", "none"):
         raise BadForm("foreign_form", "The form was sent from another site.")
 
 
@@ -155,10 +158,13 @@ def _resolve(path: str) -> str:
 async def _body(request: web.Request) -> bytes:
     """Read at most MAX_FORM octets, whatever length was announced."""
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_FORM:
-            raise BadForm("form_too_large", "The form is too long.", status=413)
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > MAX_FORM:
+                raise BadForm("form_too_large", "The form is too long.", status=413)
+    except (ConnectionError, web.RequestPayloadError) as fault:
+        raise BadForm("form_broke_off", "The form broke off on its way.", status=400) from fault
     return bytes(body)
 
 

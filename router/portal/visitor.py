@@ -6,6 +6,7 @@ that a client sends and sets its own; so what they say is believed here.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -22,27 +23,24 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 _MAX_USER_AGENT = 200
+_HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """One request's tenant and circumstances.
 
-    ``authority`` is the host (and the port, unless it is 443) in the visitor's address bar; ``address`` the
-    client's IP address.
+    ``origins`` is what the browser may call this site in an Origin header (RFC 6454): by the port that
+    customers are meant to see, and by the one in the Host header, where those differ (a mapped port).
+    ``address`` is the client's IP address.
     """
 
     tenant: Tenant
-    authority: str
+    origins: frozenset[str]
     address: str
     request_id: str
     user_agent: str
     cookies: str = field(repr=False)
-
-    @property
-    def origin(self) -> str:
-        """What the browser calls this site in an Origin header (RFC 6454)."""
-        return f"https://{self.authority}"
 
     def cookie(self, name: str) -> str | None:
         """Read a cookie; none where there are two of the name, for then one of them was planted."""
@@ -73,12 +71,24 @@ async def find_visitor(request: web.Request, directory: Directory) -> Visitor:
         raise NotFound("unknown_host", "There is no portal at this address.")
     return Visitor(
         tenant=tenant,
-        authority=authority.lower(),
+        origins=_origins(host, authority, headers.get("Host", "")),
         address=headers.get("X-Router-Client", ""),
         request_id=headers.get("X-Router-Request-Id", ""),
         user_agent=headers.get("User-Agent", "")[:_MAX_USER_AGENT],
         cookies=";".join(headers.getall("Cookie", [])),
     )
+
+
+def _origins(host: Hostname, *authorities: str) -> frozenset[str]:
+    found = set()
+    for authority in authorities:
+        with suppress(BadInput):
+            named = parse_authority(authority.encode("utf-8", "replace"))
+            if named.host == host:
+                found.add(
+                    f"https://{host}" if named.port in (None, _HTTPS) else f"https://{host}:{named.port}"
+                )
+    return frozenset(found)
 
 
 async def session_of(visitor: Visitor, sessions: Sessions, now: float) -> Session | None:

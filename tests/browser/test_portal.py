@@ -69,8 +69,10 @@ async def test_a_customer_signs_in_and_out_with_the_keyboard(
 ) -> None:
     """Typing, Tab and Enter are enough, with scripts and without; afterwards the session is gone."""
     async with visit(portal.acme, "/-/sign-in?return=/invoices", javascript=javascript) as page:
+        await page.wait_for_selector("#email:focus")
         await page.keyboard.type(ADA)
         await page.keyboard.press("Tab")
+        await page.wait_for_selector("#password:focus")
         await page.keyboard.type(PASSWORD)
         async with page.expect_navigation(url="**/invoices"):
             await page.keyboard.press("Enter")
@@ -96,7 +98,7 @@ async def test_after_a_refusal_only_the_password_is_typed_again(portal: Stand, v
         assert "is not right" in await page.inner_text('[role="alert"]')
         assert await page.input_value("#email") == ADA
         assert await page.input_value("#password") == ""
-        assert await page.evaluate("document.activeElement.id") == "password"
+        await page.wait_for_selector("#password:focus")
         assert (await page.title()).startswith("Error: ")
 
 
@@ -112,6 +114,7 @@ async def test_what_has_the_focus_is_seen(portal: Stand, visit: Visit) -> None:
     """Each control shows a ring of 3 px in the palette's focus colour when the keyboard reaches it."""
     await in_colour(portal, "#0b6e4f")
     async with visit(portal.acme) as page:
+        await page.wait_for_selector("#email:focus")
         for name in ("email", "password", ""):
             ring = await page.evaluate(
                 "[document.activeElement.id, getComputedStyle(document.activeElement).outline]"

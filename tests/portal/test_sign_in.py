@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
 
 from router.identity.sessions import COOKIE
 from router.portal.forms import CSRF_COOKIE
@@ -205,6 +208,42 @@ async def test_a_form_from_another_site_is_refused(
     page = await browser.get("/-/sign-in")
     fields = {**page.hidden, "email": ADA, "password": PASSWORD}
     assert await refused(stand, await browser.send("POST", "/-/sign-in", headers=headers, fields=fields))
+
+
+async def test_a_mapped_port_is_the_same_site(browser: Browser) -> None:
+    """Where the port in the address bar is not the one in the settings, the Host header says which it is."""
+    page = await browser.get("/-/sign-in")
+    fields = {**page.hidden, "email": ADA, "password": PASSWORD}
+    host = f"{browser.tenant.hostname}:9443"
+    for origin, status in ((f"https://{browser.tenant.hostname}:9444", 403), (f"https://{host}", 303)):
+        headers = {"Host": host, "Origin": origin}
+        assert (await browser.send("POST", "/-/sign-in", headers=headers, fields=fields)).status == status
+
+
+async def test_a_form_that_breaks_off_is_nobodys_fault(stand: Stand, tmp_path: Path) -> None:
+    """A browser that goes away in the middle of its form leaves no traceback in the log."""
+    answered = asyncio.Event()
+
+    async def note(_request: web.Request, _response: web.StreamResponse) -> None:
+        answered.set()
+
+    stand.application.on_response_prepare.append(note)
+    runner = web.AppRunner(stand.application)
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "portal")).start()
+    async with asyncio.timeout(5):
+        with capture_logs() as lines:
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "portal")
+            writer.write(
+                f"POST /-/sign-in HTTP/1.1\r\nHost: x\r\nX-Router-Tenant: {stand.acme.id}\r\n"
+                f"X-Router-Host: {stand.acme.hostname}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+                "Content-Type: application/x-www-form-urlencoded\r\n\r\nem".encode()
+            )
+            assert b"100" in await reader.readline()
+            writer.close()
+            await answered.wait()
+        await runner.cleanup()
+    assert [(line["event"], line.get("code")) for line in lines] == [("form_refused", "form_broke_off")]
 
 
 async def test_a_program_that_says_no_origin_needs_the_token_only(browser: Browser) -> None:
