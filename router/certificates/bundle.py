@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BadBundle", "Bundle", "BundleWarning", "KeyType"]
 
+_MALFORMED = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UserWarning,  # cryptography's, of what it will refuse one day; it reaches us where warnings are errors
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -56,7 +63,7 @@ class Bundle:
         try:
             material = read(data, key, passphrase)
             return cls._judged(material.certificates, material.keys, now)
-        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as fault:
+        except _MALFORMED as fault:
             # cryptography reads extensions only when asked for them, wherever that is.
             raise refusal("unreadable") from fault
 

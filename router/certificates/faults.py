@@ -18,6 +18,8 @@ REFUSALS: Final = {
     "unreadable": "This cannot be read as a certificate (PEM, DER or PKCS#12), or it is damaged: "
     "copy the file again, unchanged.",
     "truncated": "The file is cut off: copy it again, to its last line.",
+    "damaged_pkcs12": "The PKCS#12 file is cut off, or written by an old program: export it again (openssl "
+    "pkcs12 -in OLD -nodes | openssl pkcs12 -export -out NEW).",
     "files_swapped": "The two files are the wrong way round: the certificate comes first, then the key.",
     "request_uploaded": "This is a certificate request (CSR): send it to your certificate authority and "
     "upload the certificate that comes back.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from router.certificates.cost import too_costly
+from router.certificates.cost import Cost, cost_of
 from router.certificates.faults import refusal
 
 if TYPE_CHECKING:
@@ -44,6 +45,13 @@ _MAX_KEYS = 2
 
 _CERTIFICATE = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _KEY = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
+_TRADITIONAL = frozenset({"RSA PRIVATE KEY", "EC PRIVATE KEY"})
+# RFC 1421 section 4.6.1.1, as OpenSSL writes it. Spelled out, because cryptography 50 panics, which nothing
+# catches, on an IV that is too short for its cipher.
+_LOCKED = re.compile(
+    rb"\s*Proc-Type: *4,ENCRYPTED\s+DEK-Info: *((?:AES-(?:128|192|256)-CBC,[0-9A-Fa-f]{16}|DES-EDE3-CBC,)"
+    rb"[0-9A-Fa-f]{16})\s+([A-Za-z0-9+/=\s]+)"
+)
 _REQUEST = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 _PUBLIC_KEY = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})
 _LABEL_END = 64
@@ -158,13 +166,15 @@ def _certificate(der: bytes) -> x509.Certificate:
 
 
 def _pem_key(label: str, body: bytes, passphrase: bytes | None) -> PrivateKey:
-    traditional = b"Proc-Type:" in body  # RFC 1421 section 4.6.1.1: headers, an empty line, then the base64
-    lines = [line.strip() for line in body.strip().splitlines()]
-    if not traditional:
-        der = _decode(body)
-        return _key(load_der_private_key, der, passphrase, encrypted=label == "ENCRYPTED PRIVATE KEY")
-    text = b"\n".join(
-        [b"-----BEGIN %b-----" % label.encode(), *lines, b"-----END %b-----" % label.encode(), b""]
+    locked = _LOCKED.fullmatch(body) if label in _TRADITIONAL else None
+    if locked is None:
+        encrypted = label == "ENCRYPTED PRIVATE KEY"
+        return _key(load_der_private_key, _decode(body), passphrase, encrypted=encrypted)
+    text = b"-----BEGIN %b-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: %b\n\n%b\n-----END %b-----\n" % (
+        label.encode(),
+        locked[1],
+        b"\n".join(locked[2].split()),
+        label.encode(),
     )
     return _key(load_pem_private_key, text, passphrase, encrypted=True)
 
@@ -176,8 +186,8 @@ def _key(
         raise refusal("passphrase_needed")
     if len(data) > 2 * _MAX_KEY or (not encrypted and len(data) > _MAX_KEY):
         raise refusal("key_too_large")
-    if encrypted:
-        _grant(data)
+    if encrypted and load is load_der_private_key:  # the traditional form hashes once
+        _grant(data, untold="unreadable_key")
     try:
         key = load(data, passphrase if encrypted else None)
     except TypeError as fault:  # a plain label around an encrypted key
@@ -189,9 +199,11 @@ def _key(
     return _known(key)
 
 
-def _grant(der: bytes) -> None:
-    if too_costly(der):
-        raise refusal("passphrase_too_costly")
+def _grant(der: bytes, *, untold: str) -> None:
+    """Refuse what would take too long to open; ``untold`` is the refusal where that cannot be told."""
+    cost = cost_of(der)
+    if cost is not Cost.FAIR:
+        raise refusal("passphrase_too_costly" if cost is Cost.DEAR else untold)
 
 
 def _known(key: object) -> PrivateKey:
@@ -222,7 +234,7 @@ def _inside(data: bytes) -> bytes:
 
 
 def _pkcs12(data: bytes, passphrase: bytes | None) -> _Found:
-    _grant(data)
+    _grant(data, untold="damaged_pkcs12")
     try:
         held = pkcs12.load_pkcs12(data, passphrase or None)
     except UnsupportedAlgorithm as fault:

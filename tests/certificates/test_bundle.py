@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
+import re
 import subprocess
 import time
 import warnings
@@ -236,7 +237,8 @@ def test_pkcs12_of_openssl_is_read(tmp_path: Path, options: list[str]) -> None:
     [
         (p12(b"secret"), None, "passphrase_needed"),
         (p12(b"secret"), b"wrong", "wrong_passphrase"),
-        (p12(b"secret")[:-40], b"secret", "truncated"),
+        (p12(b"secret")[:-40], b"secret", "damaged_pkcs12"),
+        (b"\x30\x80" + p12(b"secret")[4:] + bytes(2), b"secret", "damaged_pkcs12"),
         (p12(b"secret", key=False, certificate=False), b"secret", "no_private_key"),
         (p12(b"secret", certificate=False), b"secret", "key_mismatch"),
     ],
@@ -294,6 +296,9 @@ WRONG_FILES: list[tuple[str, bytes, bytes | None]] = [
     ("passphrase_needed", CHAIN, LOCKED.replace(b"ENCRYPTED ", b"")),
     ("unreadable_key", CHAIN, LEAF.key_pem.replace(b"MIG", b"AAG")),
     ("unreadable_key", CHAIN, b"\x30\x03\x02\x01\x00"),
+    ("unreadable", CHAIN, LOCKED_OLD.replace(b"RSA ", b"ENCRYPTED ")),
+    ("unreadable", CHAIN, re.sub(rb"(DEK-Info: [^,]+),\w+", rb"\1,00", LOCKED_OLD)),
+    ("unreadable", CHAIN, re.sub(rb"(DEK-Info: .*\n)", rb"DEK-Info: AES-256-CBC,00\n\1", LOCKED_OLD)),
     ("key_mismatch", CHAIN, pem_key(key_of("p256", 50))),
     ("key_mismatch", CHAIN, pem_key(key_of("rsa2048"))),
     ("key_mismatch", INTERMEDIATE.pem, LEAF.key_pem),
@@ -315,7 +320,8 @@ def test_a_wrong_passphrase_is_told() -> None:
     """PKCS#8 and the old OpenSSL form alike: a passphrase that opens, and one that does not."""
     made = make("a.example.com", kind="rsa2048")
     for locked in (pem_key(made.key, b"secret"), LOCKED_OLD):
-        assert parse(made.pem, locked, b"secret").key_type == "rsa"
+        for spelled in (locked, locked.replace(b"\n", b"\r\n"), locked.replace(b"\n", b"\n  ")):
+            assert parse(made.pem, spelled, b"secret").key_type == "rsa"
         assert code_of(made.pem, locked, b"wrong") == "wrong_passphrase"
 
 
@@ -464,6 +470,7 @@ def test_each_code_is_shown_by_a_test() -> None:
     """No refusal and no warning exists that these tables do not cause."""
     told = {code for code, _, _ in WRONG_FILES} | {code for code, _ in BAD_CERTIFICATES}
     elsewhere = {
+        "damaged_pkcs12",
         "wrong_passphrase",
         "passphrase_too_costly",
         "too_many_certificates",
