@@ -34,6 +34,7 @@ _HEADERS: Final = {
     # Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a request
     # `Origin` header").
     "Referrer-Policy": "same-origin",
+    "Server": "tenant-router",  # else aiohttp says its version and Python's
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
