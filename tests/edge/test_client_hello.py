@@ -45,14 +45,17 @@ def openssl_hello(
 
 
 def vector(octets: int, body: bytes) -> bytes:
+    """A body behind its length."""
     return len(body).to_bytes(octets, "big") + body
 
 
 def extension(kind: int, body: bytes) -> bytes:
+    """One extension."""
     return kind.to_bytes(2, "big") + vector(2, body)
 
 
 def server_name(name: bytes, *, kind: int = 0) -> bytes:
+    """The extension of RFC 6066 section 3."""
     return extension(_SERVER_NAME, vector(2, bytes([kind]) + vector(2, name)))
 
 
@@ -217,6 +220,7 @@ def outcome(data: bytes) -> ClientHello | Missing | None:
 
 
 def check_bounded(data: bytes) -> None:
+    """Hold whatever comes to the three outcomes, and to a bound."""
     found = outcome(data)
     if isinstance(found, Missing):
         assert 1 <= found.count <= 16_384
