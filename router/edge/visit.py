@@ -31,6 +31,8 @@ from router.hostname import Authority, Hostname, parse_authority
 MAX_FIELDS: Final = 100
 """Header fields in one head; more is 431."""
 
+_SOME_METHOD = re.compile(rb"(?:\r\n)?[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")
+
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)(.*)", re.DOTALL | re.IGNORECASE)
 
 _READS_DIFFERENTLY = re.compile(
@@ -261,6 +263,8 @@ def _parse(head: bytes) -> tuple[httptools.HttpRequestParser, _Head]:
     except httptools.HttpParserUpgrade:
         pass  # llhttp stops where another protocol could begin; whether it does is decided below
     except httptools.HttpParserInvalidMethodError as fault:
+        if _SOME_METHOD.match(head) is None:
+            raise Refused(400, "bad_request_line") from fault
         raise Refused(501, "method_unknown") from fault
     except httptools.HttpParserError as fault:
         raise Refused(400, "bad_head") from fault
