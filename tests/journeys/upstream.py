@@ -44,9 +44,13 @@ class Conversation:
         head = self.read_head()
         fields = head.lower()
         if b"\r\ntransfer-encoding: chunked\r\n" in fields:
-            body = b""
-            while not body.endswith(b"0\r\n\r\n"):
-                body += self._read_until(b"\r\n")
+            body = line = b""
+            while line != b"0\r\n":
+                line = self._read_until(b"\r\n")
+                body += line + self.read(int(line, 16) and int(line, 16) + 2)
+            while line != b"\r\n":
+                line = self._read_until(b"\r\n")
+                body += line
             return head + body
         length = 0
         for line in fields.split(b"\r\n"):
