@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in tokens
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except CycloptsError as fault:
         return _usage(str(fault), as_json=as_json)
     except RouterError as fault:

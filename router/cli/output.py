@@ -136,4 +136,7 @@ def _table(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: a name in square brackets is no markup
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    with console.capture() as rendered:
+        console.print(table)
+    print(rendered.get(), end="")  # not by rich: it exits by itself when a pipe is closed

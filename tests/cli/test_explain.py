@@ -1,0 +1,202 @@
+"""``explain``: the first thing that is wrong, in the order of a request's way."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
+from router.cli.output import Exit
+from router.hostname import Hostname
+from router.tenants.claims import Claim, ClaimState
+from router.tenants.rows import TenantRecord
+from router.tenants.tenant import Branding, Tenant, Upstream
+from tests.cli.conftest import ACME, issue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import trustme
+
+    from tests.cli.conftest import Shell
+
+NOW = 1_700_000_000.0
+NAME = Hostname.parse("billing.acme.com")
+CLAIM = Claim("clm_1", "tnt_1", "acme", NAME, "external", ClaimState.ACTIVE, "token", None, 0, 0)
+TENANT = Tenant("tnt_1", "acme", NAME, Branding("Acme", "#0b6e4f"), (Upstream("http://1.1.1.1:80"),))
+GOOD = Facts(
+    hostname=NAME,
+    platform_domain=Hostname.parse("portal.example"),
+    claims=(CLAIM,),
+    claim=CLAIM,
+    record=TenantRecord(TENANT, (CLAIM,), "x.customers.portal.example", 0, 0),
+    shown=Shown("crt_1", (NAME,), int(NOW) + 86_400, covers=True, why="it is the newest"),
+    probes=(Probe("http://1.1.1.1:80", None),),
+)
+OTHER = replace(CLAIM, id="clm_2", slug="globex", state=ClaimState.PENDING)
+SUSPENDED = replace(GOOD.record, tenant=replace(TENANT, status="suspended")) if GOOD.record else None
+EXPIRED = Shown("crt_1", (NAME,), int(NOW) - 1, covers=True, why="it is the newest")
+FOREIGN = Shown("crt_1", ("x.example",), int(NOW) + 1, covers=False, why="it is the newest")
+AWAY = (
+    Probe("http://1.1.1.1:80", "Connection refused"),
+    Probe("http://8.8.8.8:80", "no answer in 3 seconds"),
+)
+
+
+def test_nothing_is_wrong_when_nothing_is() -> None:
+    """A tenant, a certificate that covers, an upstream that answers."""
+    assert first_wrong(GOOD, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "words"),
+    [
+        (replace(GOOD, claim=None, claims=(), record=None), "no_tenant", f"--external-domain {NAME}"),
+        (replace(GOOD, claim=None, claims=(OTHER, CLAIM), record=None), "claimed_by_several", "globex, acme"),
+        (replace(GOOD, claim=OTHER), "claim_not_active", f"domain activate {NAME}"),
+        (replace(GOOD, record=SUSPENDED), "tenant_suspended", "tenant resume acme"),
+        (replace(GOOD, shown=None), "no_certificate", "--tenant acme"),
+        (replace(GOOD, shown=None, claim=replace(CLAIM, kind="platform")), "no_certificate", "--platform"),
+        (replace(GOOD, shown=FOREIGN), "no_certificate", f"covers {NAME}"),
+        (replace(GOOD, shown=EXPIRED), "certificate_expired", "2023-11-14"),
+        (
+            replace(GOOD, shown=Fault("encryption_key_missing", "No key.")),
+            "encryption_key_missing",
+            "No key.",
+        ),
+        (replace(GOOD, probes=AWAY), "upstream_unreachable", "refused; http://8.8.8.8:80: no answer"),
+        # Of several faults, the one that a request meets first.
+        (replace(GOOD, claim=OTHER, shown=None, probes=AWAY), "claim_not_active", "pending"),
+        (replace(GOOD, shown=EXPIRED, probes=AWAY), "certificate_expired", "successor"),
+    ],
+)
+def test_the_first_fault_is_named_with_what_mends_it(facts: Facts, code: str, words: str) -> None:
+    """Tenant before certificate before upstream; the sentence holds the next command."""
+    wrong = first_wrong(facts, NOW)
+    assert wrong is not None
+    assert wrong.code == code
+    assert words in wrong.sentence
+
+
+def test_one_upstream_that_answers_is_enough() -> None:
+    """The edge uses the first healthy one."""
+    assert first_wrong(replace(GOOD, probes=(AWAY[0], GOOD.probes[0])), NOW) is None
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    """An upstream that accepts connections."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def ready(shell: Shell, authority: trustme.CA, upstream: str, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A tenant whose platform address works, by a wildcard in the certificate folder."""
+    monkeypatch.setenv("ROUTER_ALLOW_PRIVATE_UPSTREAMS", "true")
+    assert shell(*ACME[:-1], upstream).code == Exit.OK
+    (shell.folder / "certs").mkdir()
+    issue(authority, shell.folder / "certs", "wild", "*.portal.example")
+    return shell
+
+
+def test_a_working_hostname_is_explained(ready: Shell) -> None:
+    """Tenant, claim, certificate and why, upstream, and exit code 0."""
+    ran = ready("explain", "ACME.portal.example.", "--json")
+    assert (ran.code, ran.answer["wrong"]) == (Exit.OK, None)
+    assert ran.answer["tenant"] == {"slug": "acme", "status": "active"}
+    assert ran.answer["claim"]["state"] == "active"
+    certificate = ran.answer["certificate"]
+    assert certificate["names"] == ["*.portal.example"]
+    assert certificate["covers"] is True
+    assert certificate["days_left"] > 0
+    assert "wild" in certificate["why"]
+    assert "wildcard *.portal.example" in certificate["why"]
+    assert [each["answers"] for each in ran.answer["upstreams"]] == ["yes"]
+    assert "All is well: https://acme.portal.example" in ready("explain", "acme.portal.example").out
+
+
+def test_an_upload_goes_before_a_file(ready: Shell, authority: trustme.CA) -> None:
+    """Which certificate is served, and why this one."""
+    chain, key = issue(authority, ready.folder, "own", "acme.portal.example")
+    ready("certificate", "upload", chain, key, "--tenant", "acme")
+    certificate = ready("explain", "acme.portal.example", "--json").answer["certificate"]
+    assert certificate["names"] == ["acme.portal.example"]
+    assert "upload of the tenant" in certificate["why"]
+    assert "by its own name" in certificate["why"]
+
+
+def test_the_way_to_a_working_domain_is_shown_step_by_step(ready: Shell, authority: trustme.CA) -> None:
+    """Doing what explain says, one thing after the other, ends with a portal that works."""
+
+    def wrong() -> str | None:
+        ran = ready("explain", "billing.acme.com", "--json")
+        found = ran.answer["wrong"]
+        assert ran.code == (Exit.WRONG if found else Exit.OK)
+        return found and str(found["code"])
+
+    assert wrong() == "no_tenant"
+    ready("tenant", "set", "acme", "--external-domain", "billing.acme.com")
+    assert wrong() == "claim_not_active"
+    ready("domain", "activate", "billing.acme.com", "--reason", "by phone")
+    assert wrong() == "no_certificate"
+    chain, key = issue(authority, ready.folder, "own", "billing.acme.com")
+    ready("certificate", "upload", chain, key, "--tenant", "acme")
+    assert wrong() is None
+    ready("tenant", "suspend", "acme")
+    assert wrong() == "tenant_suspended"
+    ready("tenant", "resume", "acme")
+    ready("tenant", "set", "acme", "--no-external-domain")
+    assert wrong() == "no_tenant"
+
+
+def test_an_upstream_that_is_away_is_named(ready: Shell) -> None:
+    """What happened when it was asked for a connection is in the sentence."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+    ready("tenant", "set", "acme", "--upstream", f"http://127.0.0.1:{port}")
+    answer = ready("explain", "acme.portal.example", "--json").answer
+    assert answer["wrong"]["code"] == "upstream_unreachable"
+    assert str(port) in answer["wrong"]["sentence"]
+
+
+def test_an_upstream_that_became_private_is_not_asked(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule of saving is the rule of connecting: the settings decide at both times (THREATS 29)."""
+    monkeypatch.setenv("ROUTER_ALLOW_PRIVATE_UPSTREAMS", "false")
+    wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert wrong["code"] == "upstream_unreachable"
+    assert "private address" in wrong["sentence"]
+
+
+def test_a_file_that_was_not_taken_is_told(ready: Shell) -> None:
+    """A bad file in the certificate folder is reported where an operator looks."""
+    (ready.folder / "certs" / "broken.pem").write_text("junk")
+    (told,) = ready("explain", "acme.portal.example", "--json").answer["files_not_taken"]
+    assert told.startswith("broken")
+
+
+def test_a_lost_encryption_key_is_one_clear_fault(ready: Shell, authority: trustme.CA) -> None:
+    """A certificate that cannot be opened is explained, not a crash."""
+    chain, key = issue(authority, ready.folder, "own", "acme.portal.example")
+    ready("certificate", "upload", chain, key, "--tenant", "acme")
+    (ready.folder / "data" / "encryption.key").unlink()
+    ran = ready("explain", "acme.portal.example", "--json")
+    assert (ran.code, ran.answer["wrong"]["code"]) == (Exit.WRONG, "encryption_key_missing")
+
+
+@pytest.mark.parametrize("host", ["", "..", "127.0.0.1", "https://acme.portal.example", "a b"])
+def test_what_is_no_hostname_is_bad_input(host: str, shell: Shell) -> None:
+    """Exit code 3, not 1: nothing could be looked for."""
+    ran = shell("explain", host, "--json")
+    assert (ran.code, ran.error) == (Exit.BAD_INPUT, "bad_hostname")
+
+
+def test_explain_as_a_process(ready: Shell) -> None:
+    """The real program: one JSON document, nothing on standard error, and its exit code."""
+    ran = ready.process("explain", "nobody.portal.example", "--json")
+    assert (ran.code, ran.err) == (Exit.WRONG, "")
+    assert ran.answer["wrong"]["code"] == "no_tenant"
