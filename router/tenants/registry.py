@@ -236,7 +236,7 @@ class Registry:
         action: str,
         detail: Mapping[str, Any],
     ) -> None:
-        """Write the audit, and tell every worker of the tenant and its hostnames: last, see storage/changes."""
+        """Write the audit, and tell every worker of the tenant and its hostnames; last, as changes wants."""
         line = {"at": int(self._clock()), "actor": actor[:120], "action": action, "subject": record.tenant.id}
         await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
         await changes.record(connection, "tenant", record.tenant.id)
