@@ -77,7 +77,7 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
         return _without_tenant(visit)
     if visit.door is Door.HTTP:
         return ToHttps(tenant)
-    if not visit.covered:
+    if not visit.covered or visit.opened_for not in (None, tenant.id):
         return Refuse(421, "misdirected", close=True)
     if tenant.status != "active":
         return Refuse(503, "suspended", tenant)

@@ -27,7 +27,7 @@ from router.edge.client_hello import (
 )
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 from router.edge.visit import Arrival, Door
-from router.errors import BadInput, Unavailable
+from router.errors import BadInput, RouterError
 from router.hostname import Hostname, parse_authority
 from router.storage.lookup import PENDING
 
@@ -203,7 +203,7 @@ class Edge:
         if served is PENDING:
             try:
                 served = await self._keyring.find(name)
-            except Unavailable as fault:
+            except RouterError as fault:
                 _log.warning("a certificate could not be looked up", name=name, code=fault.code)
                 return None
         if served is None:

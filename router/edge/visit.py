@@ -66,7 +66,14 @@ class Cookies:
 
 
 class Presented(Protocol):
-    """The certificate that was presented: all that a visit asks of it."""
+    """The certificate that was presented: all that a visit asks of it.
+
+    ``tenant_id`` is whose hostname the connection was opened for; none for nobody's in particular.
+    """
+
+    @property
+    def tenant_id(self) -> str | None:
+        """The tenant that the server name belonged to."""
 
     def covers(self, hostname: Hostname) -> bool:
         """Whether the certificate names ``hostname``."""
@@ -105,6 +112,8 @@ class Visit:
 
     ``hostname`` is none for an IP literal. ``path`` and ``target`` are as sent, octet by octet. ``kept`` are
     the fields that go on to an upstream. ``body`` is as in framing.py.
+    ``covered`` says that the presented certificate names the host,
+    ``opened_for`` which tenant the connection was opened for.
     """
 
     id: str
@@ -116,6 +125,7 @@ class Visit:
     hostname: Hostname | None
     host: bytes
     covered: bool
+    opened_for: str | None
     kept: list[Header]
     cookies: Cookies | None
     body: int
@@ -211,6 +221,7 @@ def read_visit(head: bytes, arrival: Arrival) -> Visit:
         hostname=hostname,
         host=host,
         covered=hostname is not None and presented is not None and presented.covers(hostname),
+        opened_for=presented.tenant_id if presented is not None else None,
         kept=kept,
         cookies=_cookies(arrival, fields[_COOKIE])
         if _COOKIE in fields and b"cookie" not in options
