@@ -21,6 +21,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import uvloop
 from aiohttp import http_parser, web
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -66,6 +67,8 @@ from router.tenants.upstream_address import forbidden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+_log = structlog.get_logger(__name__)
 
 BAD_SETTINGS: Final = 3
 UNAVAILABLE: Final = 6
@@ -264,7 +267,8 @@ async def serve(settings: Settings, sockets: Sockets, orders: Orders, ready: int
     """Serve on these sockets until an order comes, then finish what is under way.
 
     ``ready`` is the descriptor that tells the supervisor. Readiness fails first, while connections are still
-    accepted for ``drain_grace`` seconds, so that load balancers notice before anything is closed.
+    accepted for ``drain_grace`` seconds, so that load balancers notice before anything is closed. A worker
+    that was replaced stays ready to the last: its successor accepts already, and the node goes nowhere.
     """
     async with assembled(settings) as (edge, health):
         edge.serve({Door(name): sock for name, sock in sockets.items()})
@@ -273,8 +277,9 @@ async def serve(settings: Settings, sockets: Sockets, orders: Orders, ready: int
         os.write(ready, b"+")
         os.close(ready)
         replaced = await orders.wait()
-        health.drain()
+        _log.info("draining", replaced=replaced, pid=os.getpid())
         if not replaced:
+            health.drain()
             await asyncio.sleep(settings.drain_grace)
         edge.stop_accepting()
         await edge.drain(settings.drain_timeout)

@@ -219,14 +219,13 @@ async def _tenant_router(folder: Path, more: dict[str, str], *arguments: str) ->
 
 
 async def test_it_stops_in_good_order_and_starts_again_where_it_was(tmp_path: Path) -> None:
-    """SIGTERM makes readiness fail first and ends with 0; the next start keeps sessions, users and trust."""
+    """SIGTERM makes readiness fail first, uploads under way end well; the next start keeps all there was."""
     tenant = TENANTS[0]
     async with _demo(tmp_path) as demo, _browser(demo) as client:
         assert await demo.readiness() == (200, "ready")
         await _sign_in(client, _portal(demo, tenant), tenant.email)
         trusted, cookies = _read(demo.ca_file), {cookie.key: cookie.value for cookie in client.cookie_jar}
-        demo.process.send_signal(signal.SIGTERM)
-        await until(lambda: _is_draining(demo))
+        await _stop_amid_an_upload(client, demo, _portal(demo, tenant))
         assert await demo.stop() == 0
     async with _demo(tmp_path) as demo, _browser(demo) as client:
         assert _read(demo.ca_file) == trusted
@@ -234,6 +233,33 @@ async def test_it_stops_in_good_order_and_starts_again_where_it_was(tmp_path: Pa
         async with client.get(f"{_portal(demo, tenant)}/whoami", headers=session) as answer:
             assert answer.status == 200
             assert (await answer.json())["email"] == tenant.email
+
+
+async def _stop_amid_an_upload(client: aiohttp.ClientSession, demo: Demo, portal: str) -> None:
+    begun, closed = asyncio.Event(), asyncio.Event()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"before"
+        begun.set()
+        await closed.wait()
+        yield b" and after"
+
+    async def upload() -> int:
+        async with client.post(f"{portal}/upload", data=content()) as answer:
+            return int((await answer.json())["size"])
+
+    async with asyncio.TaskGroup() as group:
+        uploading = group.create_task(upload())
+        await begun.wait()
+        demo.process.send_signal(signal.SIGTERM)
+        await until(lambda: _is_draining(demo))
+        await until(lambda: _is_closed(demo))
+        closed.set()
+        assert await uploading == len(b"before and after")
+
+
+async def _is_closed(demo: Demo) -> bool:
+    return await demo.readiness() == (0, "")
 
 
 async def _is_draining(demo: Demo) -> bool:
