@@ -146,7 +146,8 @@ class Edge:
         established = False
         try:
             established = await self._establish(accepted, place, door)
-        except (OSError, BadProxyHeader) as fault:  # ssl.SSLError and TimeoutError are OSErrors
+        # ssl.SSLError and TimeoutError are OSErrors.
+        except (OSError, BadProxyHeader, BadClientHello) as fault:
             _log.debug("connection not established", peer=self._places.get(place), cause=str(fault))
         finally:
             if not established:
@@ -155,10 +156,14 @@ class Edge:
 
     async def _establish(self, accepted: socket.socket, place: object, door: Door) -> bool:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        served = presented = None
         async with asyncio.timeout(self._house.limits.head_timeout):
             client = await self._greet(accepted, self._places[place])
-            served = await self._find_certificate(accepted) if door is Door.HTTPS else None
-        arrival = Arrival(secrets.token_hex(6), door, client, served, self._trusted)
+            if door is Door.HTTPS:
+                name = await _server_name(accepted)
+                served = await self._find_certificate(accepted, name or self._platform_domain)
+                presented = served if name else None  # whoever names nobody reaches no tenant
+        arrival = Arrival(secrets.token_hex(6), door, client, presented, self._trusted)
         connection = ClientConnection(arrival, self._house, lambda: self._leave(place))
         loop = asyncio.get_running_loop()
         if door is not Door.HTTPS:
@@ -191,14 +196,8 @@ class Edge:
                 return header.address or peer
             seen = await _peek(accepted, len(seen) + header.count)
 
-    async def _find_certificate(self, accepted: socket.socket) -> Served | None:
-        """Peek the ClientHello and find the certificate to present; none after saying why not."""
-        try:
-            hello = await _peek_hello(accepted)
-            name = self._server_name(hello)
-        except (BadClientHello, BadInput):
-            _say(accepted, DECODE_ERROR)
-            return None
+    async def _find_certificate(self, accepted: socket.socket, name: str) -> Served | None:
+        """Find the certificate to present for a name; none after saying that there is none."""
         served = self._keyring.peek(name)
         if served is PENDING:
             try:
@@ -210,12 +209,21 @@ class Edge:
             _say(accepted, UNRECOGNIZED_NAME)
         return served
 
-    def _server_name(self, hello: ClientHello) -> str:
-        """The name to look a certificate up by; the platform's for probes that give none, or an address."""
+
+async def _server_name(accepted: socket.socket) -> Hostname | None:
+    """Peek the ClientHello for whom it names; none for probes that name nobody, or an address.
+
+    Raises ``BadClientHello`` after saying so.
+    """
+    try:
+        hello = await _peek_hello(accepted)
         if hello.server_name is None:
-            return self._platform_domain
+            return None
         host = parse_authority(hello.server_name.encode()).host
-        return host if isinstance(host, Hostname) else self._platform_domain
+    except (BadClientHello, BadInput) as fault:
+        _say(accepted, DECODE_ERROR)
+        raise BadClientHello(str(fault)) from fault
+    return host if isinstance(host, Hostname) else None
 
 
 async def _peek_hello(accepted: socket.socket) -> ClientHello:
