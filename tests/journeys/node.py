@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.edge.listener import Edge
+    from router.identity.session import Session
 
 DOMAIN = "portal.example"
 EMAIL = "ada@example.com"
@@ -71,6 +72,17 @@ class Node:
     def cookie(self) -> bytes:
         """What a browser that signed in sends."""
         return b"Cookie: __Host-portal-session=" + self.token.encode() + b"\r\n"
+
+    def sign_in(self, slug: str, email: str, customer: str = "C-9") -> tuple[str, Session]:
+        """Make another user of a tenant, signed in; the token that its browser holds, and the session."""
+
+        async def begin() -> tuple[str, Session]:
+            tenant = (await self.registry.get(slug)).tenant
+            user = await self.users.add(tenant.id, email, customer, PASSWORD)
+            who = {"address": "127.0.0.1", "user_agent": "test"}
+            return await self.sessions.start(tenant.id, user, **who, now=time.time())
+
+        return self.operate(begin())
 
     def operate(self, coro: Coroutine[Any, Any, _T]) -> _T:
         """Run ``coro`` on the worker's loop and wait for it."""
