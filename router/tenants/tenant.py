@@ -21,12 +21,44 @@ _MAX_NAME = 80
 _MAX_PUBLIC_PATH = 200
 
 
+Balance = Literal["round_robin", "least_connections", "session_affinity"]
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where a tenant's authenticated traffic goes: ``http://host:port`` or ``https://host:port``."""
+    """Where a tenant's authenticated traffic goes.
+
+    ``url`` is ``http://host:port``, ``https://host:port`` or ``unix:/path/of.sock``. A path after the host (``http://host/app``) goes before each visit's own. ``weight`` is its share beside
+    the tenant's others.
+    """
 
     url: str
     weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """How a tenant's traffic goes to its upstreams and back; zero or empty means the platform's way.
+
+    ``health_path`` is asked every ``health_interval`` seconds and must answer ``health_status``; without it
+    an upstream is judged by the visits alone. ``max_body`` is in octets, ``requests_per_second`` is for all
+    visits of the tenant together. ``websocket_origins`` are allowed besides the portal's own.
+    ``answer_fields`` are added to each answer. ``upstream_ca`` is a PEM bundle to verify https upstreams by.
+    """
+
+    balance: Balance = "round_robin"
+    health_path: str = ""
+    health_interval: int = 30
+    health_status: int = 200
+    keep_host: bool = True
+    rewrite_location: bool = False
+    maintenance: bool = False
+    max_body: int = 0
+    requests_per_second: int = 0
+    answer_timeout: int = 0
+    websocket_origins: tuple[str, ...] = ()
+    answer_fields: tuple[tuple[str, str], ...] = ()
+    upstream_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +86,7 @@ class Tenant:
     status: TenantStatus = "active"
     allow_registration: bool = False
     public_paths: tuple[str, ...] = ()
+    forwarding: Forwarding = Forwarding()
     version: int = 1
 
 
