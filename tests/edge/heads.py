@@ -20,9 +20,10 @@ NOW = 1_000_000.0
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate, as far as a visit asks: it names these hostnames."""
+    """A certificate, as far as a visit asks: the hostnames it names, and whose connection it was shown on."""
 
     names: frozenset[str] = frozenset({HOST})
+    tenant_id: str | None = None
 
     def covers(self, hostname: Hostname) -> bool:
         """Whether ``hostname`` is one of the names."""
