@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from base64 import urlsafe_b64encode
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,18 +36,31 @@ class Served:
     async def ready(self) -> str:
         """Ask for readiness on a connection of its own; empty when that fails."""
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.health_port)
-        except ConnectionRefusedError:
+            async with self.connection() as (reader, writer):
+                return await _ask(reader, writer)
+        except ConnectionError:
             return ""
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-        return answer.partition(b"\r\n")[0].decode()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Connect to the health port."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.health_port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def workers(self) -> set[int]:
         """List the process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return set(map(int, (await asyncio.to_thread(children.read_text)).split()))
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    return (await reader.read()).partition(b"\r\n")[0].decode()
 
 
 def _free_port() -> int:
@@ -163,14 +176,11 @@ async def test_a_reload_loses_no_connection(tmp_path: Path) -> None:
 @pytest.mark.xfail(strict=False, reason="the edge's drain closes connections that have not asked yet")
 async def test_a_connection_that_has_not_asked_yet_survives_a_reload(tmp_path: Path) -> None:
     """A client that connected before the reload and asks after it is answered by the worker that took it."""
-    async with _served(tmp_path, workers="1") as served:
-        reader, writer = await asyncio.open_connection("127.0.0.1", served.health_port)
+    async with _served(tmp_path, workers="1") as served, served.connection() as (reader, writer):
         assert "200" in await served.ready()  # what was queued before has been accepted by now
         served.process.send_signal(signal.SIGHUP)
         await until(lambda: '"event": "draining"' in _told(tmp_path), within=_WITHIN)
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert (await reader.readline()).rstrip() == b"HTTP/1.1 200 OK"
-        writer.close()
+        assert await _ask(reader, writer) == "HTTP/1.1 200 OK"
 
 
 async def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
