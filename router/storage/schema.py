@@ -49,6 +49,7 @@ tenants = Table(
     Column("allow_registration", Boolean, nullable=False, default=False),
     Column("upstreams", JSON, nullable=False),
     Column("public_paths", JSON, nullable=False),
+    Column("forwarding", JSON, nullable=False, server_default="{}"),  # only what differs from the defaults
     Column("status", String(16), nullable=False),
     # The label of the tenant's own CNAME target, <label>.customers.<platform domain>: guessed by nobody,
     # reused never.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from router.errors import BadInput
 from router.tenants.claims import check_external_hostname
+from router.tenants.forwarding import ForwardingForm, judge_forwarding
+from router.tenants.rows import stored_forwarding
 from router.tenants.tenant import parse_colour, parse_name, parse_public_path
 from router.tenants.upstream_address import check_upstream
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.hostname import Hostname
+    from router.tenants.tenant import Forwarding
 
 MAX_UPSTREAMS: Final = 16
 MAX_PUBLIC_PATHS: Final = 50
@@ -35,18 +38,26 @@ class TenantForm:
     external_domain: str | None = None
     allow_registration: bool | None = None
     public_paths: Sequence[str] | None = None
+    forwarding: ForwardingForm = field(default_factory=ForwardingForm)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A form found good: values for the tenant's columns, and what is wished of its external hostname.
 
-    ``wishes_external`` with no ``external`` is the wish to give it up.
+    ``wishes_external`` with no ``external`` is the wish to give it up. ``forwarding`` is for fields of
+    ``Forwarding``, which are one column: the others stay.
     """
 
     columns: dict[str, Any] = field(default_factory=dict)
+    forwarding: dict[str, Any] = field(default_factory=dict)
     wishes_external: bool = False
     external: Hostname | None = None
+
+    def columns_after(self, before: Forwarding) -> dict[str, Any]:
+        """Give the values for the columns of a tenant that is forwarded as ``before`` so far."""
+        after = stored_forwarding(replace(before, **self.forwarding))
+        return self.columns | {"forwarding": after}
 
     def check_complete(self) -> None:
         """Raise ``BadInput("missing_field")`` when it is not enough for a new tenant."""
@@ -67,6 +78,7 @@ async def judge(form: TenantForm, *, platform_domain: Hostname, allow_private_up
     if form.public_paths is not None:
         _count(form.public_paths, "public paths", 0, MAX_PUBLIC_PATHS)
         columns["public_paths"] = [parse_public_path(path) for path in dict.fromkeys(form.public_paths)]
+    forwarding = judge_forwarding(form.forwarding)
     external = (
         check_external_hostname(form.external_domain, platform_domain) if form.external_domain else None
     )
@@ -74,7 +86,7 @@ async def judge(form: TenantForm, *, platform_domain: Hostname, allow_private_up
         _count(form.upstreams, "upstreams", 1, MAX_UPSTREAMS)
         found = [await check_upstream(url, allow_private=allow_private_upstreams) for url in form.upstreams]
         columns["upstreams"] = [asdict(upstream) for upstream in dict.fromkeys(found)]
-    return Judged(columns, form.external_domain is not None, external)
+    return Judged(columns, forwarding, form.external_domain is not None, external)
 
 
 def _count(given: Sequence[str], what: str, least: int, most: int) -> None:

@@ -23,7 +23,8 @@ from router.storage.schema import audit, claims, new_id, tenants
 from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
 from router.tenants.claims import Claim, ClaimEvent, ClaimState, check_external_hostname, check_slug
 from router.tenants.form import Judged, TenantForm, judge
-from router.tenants.rows import TenantRecord, find_claims, find_tenant, tenant_of
+from router.tenants.rows import TenantRecord, find_claims, find_tenant, stored_forwarding, tenant_of
+from router.tenants.tenant import Forwarding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -110,7 +111,8 @@ class Registry:
             if judged.wishes_external:
                 wanted, now = judged.external, int(self._clock())
                 moved = await wish_external(connection, before.tenant.id, before.claims, wanted, now)
-            if not await self._update(connection, before, judged.columns, moved=moved):
+            columns = judged.columns_after(before.tenant.forwarding)
+            if not await self._update(connection, before, columns, moved=moved):
                 return before
             record = await self._find(connection, slug)
             await self._note(connection, record, actor, "tenant.change", _difference(before, record))
@@ -194,7 +196,7 @@ class Registry:
             "version": 1,
             "created_at": now,
             "updated_at": now,
-        } | judged.columns
+        } | judged.columns_after(Forwarding())
         await connection.execute(insert(tenants).values(row))
         address = Hostname.parse(f"{slug}.{self._platform_domain}")
         await make_claim(connection, row["id"], address, "platform", now)
@@ -274,6 +276,7 @@ def _stored(tenant: Tenant) -> dict[str, Any]:
         "allow_registration": tenant.allow_registration,
         "public_paths": list(tenant.public_paths),
         "upstreams": [asdict(upstream) for upstream in tenant.upstreams],
+        "forwarding": stored_forwarding(tenant.forwarding),
         "status": tenant.status,
     }
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from router.hostname import Hostname
 from router.storage.schema import claims, tenants
 from router.tenants.claims import SERVED, Claim, ClaimState
-from router.tenants.tenant import Branding, Tenant, Upstream
+from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+_FORWARDING: Final = TypeAdapter(Forwarding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,20 @@ def tenant_of(row: RowMapping, held: Sequence[Claim]) -> Tenant:
         status=row["status"],
         allow_registration=row["allow_registration"],
         public_paths=tuple(row["public_paths"]),
+        forwarding=read_forwarding(row["forwarding"]),
         version=row["version"],
     )
+
+
+def read_forwarding(stored: Mapping[str, Any]) -> Forwarding:
+    """Read the column: what is missing is as by default, what a newer version wrote besides is left out."""
+    return _FORWARDING.validate_python(stored)
+
+
+def stored_forwarding(forwarding: Forwarding) -> dict[str, Any]:
+    """Spell the column: only what differs from the defaults, so that a better default reaches everybody."""
+    default = asdict(Forwarding())
+    return {name: value for name, value in asdict(forwarding).items() if value != default[name]}
 
 
 def portal_address(held: Sequence[Claim]) -> Hostname:

@@ -28,8 +28,9 @@ Balance = Literal["round_robin", "least_connections", "session_affinity"]
 class Upstream:
     """Where a tenant's authenticated traffic goes.
 
-    ``url`` is ``http://host:port``, ``https://host:port`` or ``unix:/path/of.sock``. A path after the host (``http://host/app``) goes before each visit's own. ``weight`` is its share beside
-    the tenant's others.
+    ``url`` is ``http://host:port``, ``https://host:port`` or ``unix:/path/of.sock``. A path after the host
+    (``http://host:port/app``) goes before each visit's own. ``weight`` is its share beside the tenant's
+    others.
     """
 
     url: str
