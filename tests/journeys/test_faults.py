@@ -333,7 +333,7 @@ def test_an_early_answer_reaches_a_client_that_still_sends(node: Node, upstream:
 
 
 def test_a_huge_upload_of_a_stranger_is_answered_at_once(node: Node, upstream: RecordingUpstream) -> None:
-    """1 GiB announced without a session: 401 before any of it came; what comes is thrown away, then the end."""
+    """1 GiB announced without a session: 401 before any of it; what comes is thrown away, then the end."""
     head = node.get("/", b"Content-Length: 1073741824", signed_in=False).replace(b"GET", b"POST", 1)
     with node.connect() as client:
         answer = client.ask(head)
