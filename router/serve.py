@@ -36,7 +36,10 @@ from router.edge.house import House
 from router.edge.limits import Limits
 from router.edge.listener import Edge
 from router.edge.pool import UpstreamPools
+from router.edge.probe import Probes
+from router.edge.rates import Rates
 from router.edge.reception import Reception
+from router.edge.routes import Routes
 from router.edge.tunnel import Tunnels
 from router.edge.visit import Door
 from router.errors import BadSettings, RouterError
@@ -96,6 +99,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(rooms.folder.run(), name="certificate folder")
         tasks.start(rooms.sessions.run(), name="uses of sessions")
         tasks.start(rooms.signing_keys.run(), name="signing keys")
+        tasks.start(rooms.rates.run(), name="rates of visits")
         tasks.start(house.deadlines.run(), name="deadlines")
 
         domain, trusted = settings.platform_domain, settings.trusted_proxies
@@ -139,6 +143,7 @@ class _Rooms:
     sessions: Sessions
     sign_in: SignIn
     signing_keys: SigningKeys
+    rates: Rates
 
 
 def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Rooms:
@@ -160,7 +165,8 @@ def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Roo
     throttle = Throttle(storage.counters, sessions.addresses, counters=1 if redis else settings.workers)
     sign_in = SignIn(users, passwords, throttle, sessions)
     signing_keys = SigningKeys(database, storage.sealer, bell, feed)
-    return _Rooms(directory, folder, keyring, sessions, sign_in, signing_keys)
+    rates = Rates(redis, workers=settings.workers, clock=time.time)
+    return _Rooms(directory, folder, keyring, sessions, sign_in, signing_keys, rates)
 
 
 async def _portal(
@@ -199,26 +205,26 @@ def _house(
     stack: AsyncExitStack,
 ) -> House:
     """Join what the edge's connections share."""
-    limits, deadlines, tunnels = _limits(settings), Deadlines(), Tunnels()
+    limits, deadlines, tunnels, tasks = _limits(settings), Deadlines(), Tunnels(), Tasks()
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
     judge = None if settings.allow_private_upstreams else _forbidden
     pools = UpstreamPools(limits, deadlines, platform_domain=settings.platform_domain, forbidden=judge)
     stack.callback(pools.abort_all)
-    reception = Reception(
-        directory=rooms.directory,
-        sessions=rooms.sessions,
-        assertions=Assertions(rooms.signing_keys, f"https://{settings.platform_domain}"),
-        health=health,
-        answers=Answers(error_pages, public_port=settings.public_port),
-        pools=pools,
+    routes = Routes(
+        pools,
+        Probes(tasks),
+        rooms.rates,
+        Assertions(rooms.signing_keys, f"https://{settings.platform_domain}"),
         portal=pools.own(portal_socket),
         public_port=settings.public_port,
     )
+    answers = Answers(error_pages, public_port=settings.public_port)
+    reception = Reception(rooms.directory, rooms.sessions, routes, health, answers)
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:
         stack.push_async_callback(access_log.close)
-    return House(reception, tunnels, deadlines, limits, Tasks(), access_log)
+    return House(reception, tunnels, deadlines, limits, tasks, access_log)
 
 
 def _bell(settings: Settings) -> Bell:

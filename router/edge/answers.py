@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from router.observe.health import HealthAnswer
     from router.tenants.tenant import Tenant
 
-_RETRY_AFTER = frozenset({429, 503})
+_RETRY_AFTER = {429: b"1", 503: b"5"}
+"""Seconds after which it is worth another try."""
+
 _NO_STORE: Header = (b"Cache-Control", b"no-store")
 _JSON: Header = (b"Content-Type", b"application/problem+json")
 
@@ -32,6 +34,10 @@ _SENTENCES = {
     "misdirected": "This connection is for another hostname.",
     "sign_in_needed": "Sign in first.",
     "suspended": "This portal is closed for the moment.",
+    "maintenance": "This portal is being worked on. Try again in a while.",
+    "too_many_requests": "This portal is asked more than it may be. Try again in a moment.",
+    "body_too_large": "What was sent is larger than this portal takes.",
+    "upstream_missing": "This portal is not connected to a service yet.",
     "foreign_origin": "This connection was asked for by another site's page.",
     "upstream_busy": "The service is busy. Try again in a moment.",
     "upstream_unreachable": "We could not reach the service.",
@@ -105,7 +111,7 @@ class Answers:
         )  # unknown hosts get the same octets each time
         fields: tuple[Header, ...] = (_NO_STORE,)
         if status in _RETRY_AFTER:
-            fields += ((b"Retry-After", b"5"),)
+            fields += ((b"Retry-After", _RETRY_AFTER[status]),)
         if visit.prefers_html:
             page = self._error_pages.render(
                 refuse.tenant, status, request_id=request_id, return_to=_return_target(visit)
@@ -121,8 +127,12 @@ class Answers:
 
 
 def _return_target(visit: Visit) -> str:
-    """Where a page may lead back to: what was asked for, if asking again does no harm."""
-    return visit.target.decode("latin-1") if visit.method in (b"GET", b"HEAD") else "/"
+    """Where a page may lead back to: what was asked for; of a form that was sent, the page it stood on."""
+    if visit.method in (b"GET", b"HEAD"):
+        return visit.target.decode("latin-1")
+    origin = b"https://" + visit.host
+    referer = visit.field(b"referer")
+    return referer[len(origin) :].decode("latin-1") if referer.startswith(origin + b"/") else "/"
 
 
 def _problem(status: int, code: str, request_id: str) -> bytes:

@@ -7,11 +7,12 @@ each upstream is, the caller says.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from router.tenants.tenant import Balance
 
 _FAILURES_TO_GO: Final = 3
@@ -79,7 +80,7 @@ class Turns:
         busy: Callable[[_T], int],
         key: str,
     ) -> list[_T]:
-        """Order ``candidates``; ``key`` is what affinity goes by, the session's or else the client's address."""
+        """Order ``candidates``; affinity goes by ``key``: the session's, or else the client's address."""
         match policy:
             case "session_affinity":
                 return sorted(candidates, key=lambda each: -_affinity(key, name(each), weight(each)))
@@ -120,7 +121,7 @@ def _affinity(key: str, name: str, weight: int) -> float:
 
 
 class RetryBudget:
-    """Bounds retries to a tenth of the visits, so that an outage is not made worse by our trying twice as hard.
+    """Bounds retries to a tenth of the visits: an outage is not made worse by our trying twice as hard.
 
     A few are always granted at first: a quiet portal may retry too.
     """

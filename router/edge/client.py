@@ -16,7 +16,7 @@ from router.edge.account import refusal_line
 from router.edge.answers import Answer, answer_octets
 from router.edge.chunked import BadChunk
 from router.edge.deadlines import NEVER
-from router.edge.turn import Turn
+from router.edge.turn import BodyTooLarge, Turn
 from router.edge.visit import Arrival, Refused, Visit, read_visit
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
 _MAX_HELD = 65_536  # octets of pipelined requests kept while a turn is under way
-_MORE_IS_COMING = frozenset({408, 431})
+_MORE_IS_COMING = frozenset({408, 413, 431})
 
 
 class _State(Enum):
@@ -53,13 +53,13 @@ class ClientConnection(asyncio.Protocol):
         self._head_begun = False
         self._reading = False  # guards _read against being entered from within itself
         self._body_held = False
+        self._moved = 0  # octets of the body since its rate was last looked at
         self._paused = False
         self._unsent = (
             -1
         )  # octets in the write buffer when the client was last seen to stall; -1: it does not
         self._lookup: asyncio.Task[None] | None = None
         self._tunnel: Tunnel | None = None
-        self._session_key: str | None = None
         self.transport: asyncio.Transport
         self.deadline = NEVER
 
@@ -99,7 +99,7 @@ class ClientConnection(asyncio.Protocol):
             turn, self._turn = self._turn, None
             turn.lost("tunnel_closed" if self._tunnel is not None else "client_gone")
         if self._tunnel is not None:
-            self._house.tunnels.discard(self._tunnel, self._session_key)
+            self._house.tunnels.discard(self._tunnel)
         self._closed()
 
     def pause_writing(self) -> None:
@@ -120,13 +120,16 @@ class ClientConnection(asyncio.Protocol):
         """End a wait that has been too long; a client that reads slowly but does read is waited for."""
         if self._unsent >= 0:
             unsent = self.transport.get_write_buffer_size()
-            if unsent < self._unsent:
+            if self._unsent - unsent >= min(self._enough, self._unsent):
                 self._unsent = unsent
                 self._wait(self._house.limits.stall_timeout)
             else:
                 self.transport.abort()
         elif self._state is _State.BODY:
-            self._break_off(408, "body_slow")
+            if self._moved >= self._enough:
+                self._wait_for_body()
+            else:
+                self._break_off(408, "body_slow")
         elif self._state is _State.HEAD and self._held:
             self._refuse(408, "head_slow")
         else:
@@ -134,8 +137,8 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
     def drain(self) -> None:
-        """Close if no turn is under way; else the one under way is the last."""
-        if self._state is _State.HEAD and not self._held:
+        """Close if it waits for another turn; one under way is the last, and so is a first one to come."""
+        if self._state is _State.HEAD and not self._held and self._arrival.visits:
             self.transport.close()
 
     # -- what the turn calls ----------------------------------------------------------------------------
@@ -159,12 +162,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._end(linger=turn is not None and not turn.request_done)
 
-    def become_tunnel(self, tunnel: Tunnel, session_key: str | None) -> None:
+    def become_tunnel(self, tunnel: Tunnel) -> None:
         """Pass octets on from now on, those included that came too early."""
         self._state = _State.TUNNEL
         self._tunnel = tunnel
-        self._session_key = session_key
-        self._house.tunnels.add(tunnel, session_key)
+        self._house.tunnels.add(tunnel)
         self.deadline = NEVER
         held, self._held = self._held, b""
         tunnel.from_client(held)
@@ -216,7 +218,8 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def _begin(self, visit: Visit) -> None:
-        turn = self._turn = Turn(visit, self, self._house)
+        last = self._arrival.visits >= self._house.limits.max_requests_per_connection
+        turn = self._turn = Turn(visit, self, self._house, last=last)
         verdict = self._house.reception.receive(visit)
         if verdict is None:
             self._state = _State.LOOKUP
@@ -250,17 +253,18 @@ class ClientConnection(asyncio.Protocol):
 
     def _take_body(self, turn: Turn) -> bool:
         data, self._held = self._held, b""
+        self._moved += len(data)
         try:
             self._held = turn.take_body(data)
         except BadChunk:
             self._break_off(400, "bad_chunk")
             return False
-        if self._state is _State.BODY:
-            if turn.request_done:
-                self._state = _State.ANSWER
-                self.deadline = NEVER
-            else:
-                self._wait_for_body()
+        except BodyTooLarge:
+            self._break_off(413, "body_too_large")
+            return False
+        if self._state is _State.BODY and turn.request_done:
+            self._state = _State.ANSWER
+            self.deadline = NEVER
         return True
 
     def _break_off(self, status: int, code: str) -> None:
@@ -293,7 +297,13 @@ class ClientConnection(asyncio.Protocol):
         self._wait(_LINGER)
         self._pause_or_resume()
 
+    @property
+    def _enough(self) -> float:
+        """Octets in one ``stall_timeout`` that show that a slow client is moving all the same."""
+        return self._house.limits.min_body_rate * self._house.limits.stall_timeout
+
     def _wait_for_body(self) -> None:
+        self._moved = 0
         # While the upstream is what we wait for, the exchange watches the clock.
         if self._body_held:
             self.deadline = NEVER

@@ -81,13 +81,15 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
         return Refuse(421, "misdirected", close=True)
     if tenant.status != "active":
         return Refuse(503, "suspended", tenant)
+    if tenant.forwarding.maintenance:
+        return Refuse(503, "maintenance", tenant)
     if (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS) and visit.reads_plainly:
         return ToPortal(tenant)
     if tenant.public_paths and _is_public(visit.path, tenant.public_paths) and visit.reads_plainly:
         return Forward(tenant, None)
     if session is None or not session.admits(tenant.id, now):
         return _stranger(visit, tenant)
-    if visit.websocket and not _same_origin(visit):
+    if visit.websocket and not _may_connect(visit, tenant.forwarding.websocket_origins):
         return Refuse(403, "foreign_origin", tenant)
     return Forward(tenant, session)
 
@@ -112,14 +114,15 @@ def _is_public(path: bytes, public_paths: tuple[str, ...]) -> bool:
     return any(text == public or text.startswith(public.rstrip("/") + "/") for public in public_paths)
 
 
-def _same_origin(visit: Visit) -> bool:
-    """A WebSocket's Origin must be our own (RFC 6455 section 10.2): browsers let any page open one."""
+def _may_connect(visit: Visit, allowed: tuple[str, ...]) -> bool:
+    """Whether a WebSocket's Origin is our own or allowed: browsers let any page open one (RFC 6455 10.2)."""
     origin = visit.field(b"origin").decode("latin-1")
     try:
         parts = urlsplit(origin)
-        return parts.scheme == "https" and parts.netloc.lower() == visit.host.decode("latin-1").lower()
     except ValueError:
         return False
+    own = parts.scheme == "https" and parts.netloc.lower() == visit.host.decode("latin-1").lower()
+    return own or origin in allowed
 
 
 def sign_in_location(return_to: str) -> str:

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -22,22 +22,36 @@ Forbidden = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a pool's connections go: a Unix socket's path, or a host and a port."""
+    """Where a pool's connections go: a Unix socket's path, or a host and a port.
+
+    ``prefix`` goes before each visit's path, ``authority`` is what a rewritten Host says, ``ca`` a PEM bundle
+    to trust instead of the system's authorities.
+    """
 
     url: str
     path: str = ""
     host: str = ""
     port: int = 0
     tls: bool = False
+    prefix: bytes = b""
+    authority: bytes = b"localhost"
+    ca: str = ""
 
     @classmethod
-    def parse(cls, url: str) -> Target:
+    def parse(cls, url: str, ca: str = "") -> Target:
         """Read an upstream's URL, which tenants/upstream_address.py has judged when it was saved."""
         parts = urlsplit(url)
         if parts.scheme == "unix":
             return cls(url, path=parts.path)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        return cls(url, host=parts.hostname or "", port=port, tls=parts.scheme == "https")
+        return cls(
+            url,
+            host=parts.hostname or "",
+            port=parts.port or _DEFAULT_PORTS[parts.scheme],
+            tls=parts.scheme == "https",
+            prefix=parts.path.rstrip("/").encode(),
+            authority=parts.netloc.encode(),
+            ca=ca,
+        )
 
     def __str__(self) -> str:
         return self.url
@@ -66,7 +80,7 @@ async def _dial_address(target: Target, address: str, protocol: asyncio.Protocol
         lambda: protocol,
         address,
         target.port,
-        ssl=_client_context() if target.tls else None,
+        ssl=_client_context(target.ca) if target.tls else None,
         server_hostname=target.host if target.tls else None,
     )
     raw = transport.get_extra_info("socket")
@@ -84,9 +98,10 @@ async def _addresses(target: Target, forbidden: Forbidden | None) -> list[str]:
     return allowed
 
 
-@cache
-def _client_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+@lru_cache(maxsize=256)
+def _client_context(ca: str) -> ssl.SSLContext:
+    """A context that verifies the upstream's certificate; loading the system's authorities costs 20 ms."""
+    context = ssl.create_default_context(cadata=ca or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

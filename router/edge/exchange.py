@@ -19,7 +19,9 @@ from router.errors import Unavailable
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
+    from router.edge.dial import Target
     from router.edge.limits import Limits
     from router.edge.pool import UpstreamPool
     from router.edge.tunnel import Tunnel
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from router.edge.visit import Visit
     from router.identity.session import Session
     from router.observe.tasks import Tasks
-    from router.tenants.tenant import Tenant
+    from router.tenants.tenant import Forwarding, Tenant
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
 """RFC 9110 section 9.2.2: asked twice is the same as asked once."""
@@ -36,16 +38,18 @@ _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 """Methods whose lack of a body is said with a length of 0 (RFC 9110 section 8.6)."""
 
 _FAILURES = {"upstream_busy": 503, "upstream_unreachable": 502, "upstream_forbidden": 502}
+_BUSY = "upstream_busy"
 
 
 @dataclass(slots=True, eq=False)
 class Route:
-    """Where a visit goes: the pool, the header lines we add, the cookies that go along, on whose behalf."""
+    """Where a visit goes: the pools in the order of trying, what goes along, on whose behalf."""
 
-    pool: UpstreamPool
+    pools: Sequence[UpstreamPool]
     added: bytes
     cookies: bytes | None
     tenant: Tenant
+    forwarding: Forwarding
     session: Session | None = None
 
 
@@ -92,12 +96,13 @@ class Exchange:
         "_done",
         "_held",
         "_limits",
+        "_redialled",
         "_request_done",
-        "_retried",
         "_route",
         "_started",
         "_tasks",
         "_tunnel",
+        "_turn",
         "_visit",
         "deadline",
     )
@@ -118,7 +123,8 @@ class Exchange:
         self._request_done = visit.body == NO_BODY
         self._body_sent = False
         self._started = False  # the final answer's head has come
-        self._retried = False
+        self._redialled = False
+        self._turn = 0  # which of the route's pools is being tried
         self._done = False
         self.deadline = NEVER
         deadlines.add(self)
@@ -131,11 +137,18 @@ class Exchange:
 
     def start(self) -> None:
         """Set off: at once on an idle connection, else after dialling."""
-        connection = self._route.pool.take()
+        if len(self._route.pools) > 1:
+            self.pool.budget.earn()
+        connection = self.pool.take()
         if connection is not None:
             self._send_on(connection)
         else:
             self._dial_for_one()
+
+    @property
+    def pool(self) -> UpstreamPool:
+        """The pool that is being tried."""
+        return self._route.pools[self._turn]
 
     def body(self, data: bytes) -> None:
         """Pass on a piece of the request's body, never empty."""
@@ -180,6 +193,9 @@ class Exchange:
         else:
             self._started = True
             self.deadline = NEVER
+            standing = self.pool.standing
+            if not standing.spotless:
+                standing.answered()
             self._asker.begin(head)
 
     def answer_data(self, data: bytes) -> None:
@@ -210,10 +226,10 @@ class Exchange:
         elif self._started:
             self._finish()
             self._asker.cut(reason)
-        elif connection is not None and self._may_retry(connection):
-            self._retried = True
-            self._dial_for_one()
+        elif connection is not None and self._may_ask_again():
+            self._ask_again(connection, reason)
         else:
+            self.pool.standing.failed(self._deadlines.now)
             self._fail(502, "upstream_broke_off", reason)
 
     def upstream_full(self, *, full: bool) -> None:
@@ -233,6 +249,7 @@ class Exchange:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
+        self.pool.standing.failed(self._deadlines.now)
         self._fail(504, "upstream_slow", "no answer in time")
 
     # -- steps ------------------------------------------------------------------------------------------
@@ -245,7 +262,7 @@ class Exchange:
 
     async def _dial_and_send(self) -> None:
         try:
-            connection = await self._route.pool.connect()
+            connection = await self._connect()
         except Unavailable as fault:
             self._fail(_FAILURES[fault.code], fault.code, fault.sentence)
             return
@@ -259,9 +276,27 @@ class Exchange:
         if not self._request_done:
             self._asker.hold_body(hold=False)
 
+    async def _connect(self) -> UpstreamConnection:
+        """Dial one pool after the other: until a connection is made, nothing has been asked of anybody."""
+        while True:
+            try:
+                return await self.pool.connect()
+            except Unavailable as fault:
+                if fault.code != _BUSY:
+                    self.pool.standing.failed(self._deadlines.now)
+                if not self._next_pool():
+                    raise
+
+    def _next_pool(self) -> bool:
+        """Turn to the next pool, if there is one and the budget of the one that failed grants it."""
+        if self._turn + 1 >= len(self._route.pools) or not self.pool.budget.spend():
+            return False
+        self._turn += 1
+        return True
+
     def _send_on(self, connection: UpstreamConnection) -> None:
         self._connection = connection
-        head = request_head(self._visit, self._route)
+        head = request_head(self._visit, self._route, self.pool.target)
         if self._held:
             head += b"".join(self._held)
             self._held.clear()
@@ -279,20 +314,27 @@ class Exchange:
 
     def _await_answer(self) -> None:
         if not self._started:
-            self.deadline = self._deadlines.now + self._limits.answer_timeout
+            patience = self._route.forwarding.answer_timeout or self._limits.answer_timeout
+            self.deadline = self._deadlines.now + patience
 
-    def _may_retry(self, connection: UpstreamConnection) -> bool:
-        """Whether a pooled connection had merely died of old age, and asking twice does no harm.
+    def _may_ask_again(self) -> bool:
+        """Whether asking twice does no harm: an idempotent request, none of whose body was sent.
 
-        RFC 9110 section 9.2.2 and RFC 9112 section 9.3.1: an idempotent request, none of whose body was sent.
+        RFC 9110 section 9.2.2 and RFC 9112 section 9.3.1.
         """
-        return (
-            connection.used > 1
-            and not self._retried
-            and not self._body_sent
-            and self._request_done
-            and self._visit.method in _IDEMPOTENT
-        )
+        return not self._body_sent and self._request_done and self._visit.method in _IDEMPOTENT
+
+    def _ask_again(self, lost: UpstreamConnection, reason: str) -> None:
+        """Dial anew when a pooled connection had merely died of old age; else turn to the next upstream."""
+        if lost.used > 1 and not self._redialled:
+            self._redialled = True
+            self._dial_for_one()
+            return
+        self.pool.standing.failed(self._deadlines.now)
+        if self._next_pool():
+            self._dial_for_one()
+        else:
+            self._fail(502, "upstream_broke_off", reason)
 
     def _switch(self, head: AnswerHead) -> None:
         connection = self._connection
@@ -316,9 +358,10 @@ class Exchange:
         self._deadlines.discard(self)
 
 
-def request_head(visit: Visit, route: Route) -> bytes:
+def request_head(visit: Visit, route: Route, target: Target) -> bytes:
     """Write the head that the upstream gets: everything anew, nothing copied through but names and values."""
-    parts = [b"%b %b HTTP/1.1\r\nHost: %b" % (visit.method, visit.target, visit.host)]
+    host = visit.host if route.forwarding.keep_host else target.authority
+    parts = [b"%b %b%b HTTP/1.1\r\nHost: %b" % (visit.method, target.prefix, visit.target, host)]
     parts += map(b": ".join, visit.kept)
     if route.cookies:
         parts.append(b"Cookie: " + route.cookies)

@@ -252,3 +252,37 @@ def identity_lines(*, tenant: str, user: str, email: str, customer: str, asserti
             (b"X-Portal-Jwt-Assertion", assertion),
         )
     )
+
+
+def rewritten(fields: list[Header], *, upstream: bytes, portal: bytes) -> list[Header]:
+    """Make an answer speak of the portal where it speaks of its upstream.
+
+    ``upstream`` and ``portal`` are authorities, ``host[:port]``. A Location on the upstream's own origin
+    becomes one on the portal's; the Domain of a cookie for the upstream's host is dropped, so that the cookie
+    is for the portal's.
+    """
+    host = upstream.partition(b":")[0].lower()
+    return [(name, _rewritten_value(name.lower(), value, upstream, portal, host)) for name, value in fields]
+
+
+def _rewritten_value(name: bytes, value: bytes, upstream: bytes, portal: bytes, host: bytes) -> bytes:
+    if name in (b"location", b"content-location"):
+        for origin in (b"http://" + upstream, b"https://" + upstream):
+            if value.lower().startswith(origin.lower()) and value[len(origin) : len(origin) + 1] in b"/?#":
+                return b"https://" + portal + value[len(origin) :]
+    elif name == b"set-cookie":
+        pair, *attributes = value.split(b";")
+        kept = [each for each in attributes if each.strip(b" \t").lower() not in _domains(host)]
+        return b";".join([pair, *kept])
+    return value
+
+
+def _domains(host: bytes) -> tuple[bytes, bytes]:
+    return b"domain=" + host, b"domain=." + host
+
+
+def with_fields(fields: list[Header], added: tuple[tuple[str, str], ...]) -> list[Header]:
+    """Add a tenant's own answer fields, in the place of the upstream's of the same name."""
+    names = {name.lower().encode() for name, _ in added}
+    kept = [field for field in fields if field[0].lower() not in names]
+    return kept + [(name.encode(), value.encode()) for name, value in added]

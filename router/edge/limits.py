@@ -22,11 +22,24 @@ class Limits:
     answer_timeout: float = 60.0
     """From the end of a request to the first octet of its answer."""
 
+    min_body_rate: int = 240
+    """Octets a second, on average over ``stall_timeout``, below which a body counts as stalled."""
+
     upstream_idle: float = 50.0
     """A pooled upstream connection that nobody used; shorter than what servers usually grant."""
+
+    upstream_life: float = 300.0
+    """A pooled upstream connection altogether: a name that leads elsewhere by now is followed in time."""
 
     max_head: int = 32_768
     max_connections: int = 10_000
     max_connections_per_address: int = 1_000
+    max_requests_per_connection: int = 1_000
+    max_handshakes: int = 1_000
+    """TLS handshakes at once; more wait, for ``head_timeout`` at most."""
+
     max_upstream_connections: int = 512
     """Connections to one upstream; more visits wait for one, for ``connect_timeout`` at most."""
+
+    upstream_queue: int = 1_024
+    """Visits that may wait so; the next is refused at once (503)."""

@@ -64,6 +64,7 @@ class Edge:
         self._sockets: list[socket.socket] = []
         self._places: dict[object, str] = {}  # one for each connection, from accept to its end, with its peer
         self._per_address: Counter[str] = Counter()
+        self._handshakes = asyncio.Semaphore(house.limits.max_handshakes)
         self._emptied = asyncio.Event()
         self.refused = 0
         """Connections turned away because of the limits."""
@@ -91,16 +92,26 @@ class Edge:
             connection.drain()
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - what happens at its end is the point
-        """Wait for the requests under way, ``timeout`` seconds at most; then end tunnels and the rest."""
+        """Wait for the requests under way, ``timeout`` seconds at most, then cut what is left.
+
+        Tunnels have half of that before they are told to go away (RFC 6455 section 7.4.1: 1001).
+        """
+        if not await self._emptied_within(timeout / 2):
+            self._house.tunnels.close_all()
+            if not await self._emptied_within(timeout / 2):
+                _log.warning("connections cut at the end of the drain", count=len(self._places))
+                for connection in list(self._house.connections):
+                    connection.transport.abort()
+
+    async def _emptied_within(self, seconds: float) -> bool:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 while self._places:
                     self._emptied.clear()
                     await self._emptied.wait()
         except TimeoutError:
-            _log.warning("connections cut at the end of the drain", count=len(self._places))
-            for connection in list(self._house.connections):
-                connection.transport.abort()
+            return False
+        return True
 
     # -- accept -----------------------------------------------------------------------------------------
 
@@ -169,13 +180,14 @@ class Edge:
         if door is not Door.HTTPS:
             await loop.connect_accepted_socket(lambda: connection, accepted)
         elif served is not None:
-            await loop.connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=served.context,
-                ssl_handshake_timeout=self._house.limits.head_timeout,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN,
-            )
+            async with self._handshakes:
+                await loop.connect_accepted_socket(
+                    lambda: connection,
+                    accepted,
+                    ssl=served.context,
+                    ssl_handshake_timeout=self._house.limits.head_timeout,
+                    ssl_shutdown_timeout=_TLS_SHUTDOWN,
+                )
         else:
             return False
         return True

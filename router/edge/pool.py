@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from router.edge.balance import RetryBudget, Standing
 from router.edge.deadlines import NEVER, Deadlines
 from router.edge.dial import Forbidden, Target, dial
 from router.edge.upstream import UpstreamConnection
@@ -33,6 +34,8 @@ class UpstreamPool:
         self.target = target
         self.limits = limits
         self.cookie_domain = cookie_domain
+        self.standing = Standing()
+        self.budget = RetryBudget()
         self.surplus = 0
         self.dropped_cookies = 0
         self._deadlines = deadlines
@@ -49,7 +52,12 @@ class UpstreamPool:
     @property
     def unused(self) -> bool:
         """Whether nobody would miss this pool."""
-        return not self._all and not self._dialling and not self._waiting
+        return not self._all and not self._dialling and not self._waiting and self.standing.spotless
+
+    @property
+    def busy(self) -> int:
+        """Visits under way, or waiting."""
+        return len(self._all) - len(self._idle) + self._dialling + len(self._waiting)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, the most recently used one, or none."""
@@ -79,7 +87,10 @@ class UpstreamPool:
             raise Unavailable("upstream_unreachable", f"{self.target} cannot be reached: {fault}") from fault
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Take a clean connection back: for whoever waits, else for later."""
+        """Take a clean connection back: for whoever waits, else for later, unless it is too old."""
+        if self._deadlines.now >= connection.made_at + self.limits.upstream_life:
+            connection.transport.close()
+            return
         waiter = self._next_waiter()
         if waiter is not None:
             waiter.set_result(connection)
@@ -123,6 +134,8 @@ class UpstreamPool:
         return None
 
     async def _wait(self) -> UpstreamConnection | None:
+        if len(self._waiting) >= self.limits.upstream_queue:
+            raise Unavailable("upstream_busy", f"{self.target} has a full queue.")
         waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -146,12 +159,13 @@ class UpstreamPool:
         connection = UpstreamConnection(self)
         with self._dialling_one():
             await dial(self.target, connection, self._forbidden)
+            connection.made_at = self._deadlines.now
             self._all.add(connection)
         return connection
 
 
 class UpstreamPools:
-    """The pools of a worker, by URL; a pool that has gone quiet is forgotten."""
+    """The pools of a worker, by URL and trust; a pool that has gone quiet is forgotten."""
 
     deadline: float
 
@@ -167,22 +181,21 @@ class UpstreamPools:
         self._deadlines = deadlines
         self._cookie_domain = platform_domain.encode()
         self._forbidden = forbidden
-        self._pools: dict[str, UpstreamPool] = {}
+        self._pools: dict[tuple[str, str], UpstreamPool] = {}
         self.deadline = 0.0
         deadlines.add(self)
 
-    def find(self, url: str) -> UpstreamPool:
-        """The pool of a tenant's upstream."""
-        pool = self._pools.get(url)
+    def find(self, url: str, ca: str = "") -> UpstreamPool:
+        """The pool of a tenant's upstream; ``ca`` is the bundle to verify it by, if not the system's."""
+        pool = self._pools.get((url, ca))
         if pool is None:
-            pool = UpstreamPool(
-                Target.parse(url),
+            pool = self._pools[url, ca] = UpstreamPool(
+                Target.parse(url, ca),
                 self._limits,
                 self._deadlines,
                 cookie_domain=self._cookie_domain,
                 forbidden=self._forbidden,
             )
-            self._pools[url] = pool
         return pool
 
     def own(self, socket_path: str) -> UpstreamPool:
@@ -190,15 +203,15 @@ class UpstreamPools:
         url = f"unix:{socket_path}"
         target = Target(url, path=socket_path)
         pool = UpstreamPool(target, self._limits, self._deadlines, cookie_domain=None, forbidden=None)
-        return self._pools.setdefault(url, pool)
+        return self._pools.setdefault((url, ""), pool)
 
     def expire(self) -> None:
         """Called by Deadlines: close what has been idle for too long."""
         now = self._deadlines.now
-        for url, pool in list(self._pools.items()):
+        for key, pool in list(self._pools.items()):
             pool.close_idle(now - self._limits.upstream_idle)
             if pool.unused and pool.cookie_domain is not None:
-                del self._pools[url]
+                del self._pools[key]
         self.deadline = now + 5
 
     def abort_all(self) -> None:

@@ -1,33 +1,83 @@
 """Tunnels: connections that have become WebSockets, octets both ways until either end goes.
 
-A tunnel lives as long as the session that opened it: revoked, it is closed within a second.
+A tunnel lives as long as the session that opened it: revoked or ended, it is closed within a second, with a
+close frame where one fits in.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
+
+from router.edge.deadlines import NEVER
+from router.edge.frames import GOING_AWAY, POLICY, FrameTracker, close_frame
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+
+    from router.edge.deadlines import Deadlines
+    from router.identity.session import Session
+
+_LAST_WORDS: Final = 2.0
+"""Seconds in which both ends may answer a close frame before the connections are closed."""
+
+_LOOK_EVERY: Final = 5.0
 
 
 class Tunnel:
-    """One upgraded connection. Each end's fullness stops the other's reading: memory stays bounded."""
+    """One upgraded connection. Each end's fullness stops the other's reading: memory stays bounded.
 
-    __slots__ = ("_client", "_upstream")
+    ``session`` is whose it is (none on a public path); ``used`` is told when the client sends something.
+    """
 
-    def __init__(self, client: asyncio.Transport, upstream: asyncio.Transport) -> None:
+    __slots__ = (
+        "_client",
+        "_closing",
+        "_deadlines",
+        "_to_client",
+        "_to_upstream",
+        "_upstream",
+        "_used",
+        "deadline",
+        "last_use",
+        "session",
+    )
+
+    def __init__(
+        self,
+        client: asyncio.Transport,
+        upstream: asyncio.Transport,
+        *,
+        session: Session | None,
+        deadlines: Deadlines,
+        used: Callable[[Session, float], None],
+    ) -> None:
         self._client = client
         self._upstream = upstream
+        self._deadlines = deadlines
+        self._used = used
+        self._to_client = FrameTracker()
+        self._to_upstream = FrameTracker()
+        self._closing = False
+        self.session = session
+        self.last_use = time.time()
+        self.deadline = NEVER if session is None else deadlines.now + _LOOK_EVERY
+        deadlines.add(self)
 
     def from_client(self, data: bytes) -> None:
         """Pass on what the client sent."""
-        if data and not self._upstream.is_closing():
+        if data and not self._upstream.is_closing() and not self._said_goodbye(self._to_upstream):
+            self._to_upstream.feed(data)
             self._upstream.write(data)
+            self.last_use = time.time()
+            if self.session is not None:
+                self._used(self.session, self.last_use)
 
     def from_upstream(self, data: bytes) -> None:
         """Pass on what the upstream sent."""
-        if data and not self._client.is_closing():
+        if data and not self._client.is_closing() and not self._said_goodbye(self._to_client):
+            self._to_client.feed(data)
             self._client.write(data)
 
     def client_full(self, *, full: bool) -> None:
@@ -40,14 +90,43 @@ class Tunnel:
 
     def client_lost(self) -> None:
         """The client is gone; what it sent last still goes out."""
-        self._upstream.close()
+        self._end()
 
     def upstream_lost(self) -> None:
         """The upstream is gone; what it sent last still goes out."""
-        self._client.close()
+        self._end()
 
-    def close(self) -> None:
-        """End both sides."""
+    def close(self, code: int) -> None:
+        """Say goodbye to both ends (RFC 6455 section 7.1.1), and close when they have had time to answer."""
+        if self._closing:
+            return
+        self._closing = True
+        self.deadline = self._deadlines.now + _LAST_WORDS
+        for transport, tracker, masked in (
+            (self._client, self._to_client, False),
+            (self._upstream, self._to_upstream, True),
+        ):
+            if tracker.between and not tracker.closing and not transport.is_closing():
+                transport.write(close_frame(code, masked=masked))
+
+    def expire(self) -> None:
+        """Look whether the session has ended; or, after the last words, close."""
+        if self._closing:
+            self._end()
+            return
+        self.deadline = self._deadlines.now + _LOOK_EVERY
+        session, now = self.session, time.time()
+        if session is not None:
+            idle_since = max(self.last_use, session.seen_at)
+            if now >= session.expires_at or now >= idle_since + session.idle_life:
+                self.close(POLICY)
+
+    def _said_goodbye(self, tracker: FrameTracker) -> bool:
+        """Whether our close frame went this way: after it, only the frame it could not interrupt goes on."""
+        return self._closing and tracker.between
+
+    def _end(self) -> None:
+        self._deadlines.discard(self)
         self._client.close()
         self._upstream.close()
 
@@ -70,25 +149,28 @@ class Tunnels:
     def __len__(self) -> int:
         return sum(map(len, self._by_session.values()))
 
-    def add(self, tunnel: Tunnel, session_key: str | None) -> None:
+    def add(self, tunnel: Tunnel) -> None:
         """Watch a tunnel for the end of its session."""
-        self._by_session.setdefault(session_key, set()).add(tunnel)
+        self._by_session.setdefault(_key(tunnel), set()).add(tunnel)
 
-    def discard(self, tunnel: Tunnel, session_key: str | None) -> None:
+    def discard(self, tunnel: Tunnel) -> None:
         """Watch a tunnel that has ended no longer."""
-        tunnels = self._by_session.get(session_key)
-        if tunnels is not None:
-            tunnels.discard(tunnel)
-            if not tunnels:
-                del self._by_session[session_key]
+        tunnels = self._by_session.get(_key(tunnel), set())
+        tunnels.discard(tunnel)
+        if not tunnels:
+            self._by_session.pop(_key(tunnel), None)
 
     def end_session(self, session_key: str) -> None:
-        """Close what a session opened, because it has ended."""
+        """Close what a session opened, because it was revoked."""
         for tunnel in list(self._by_session.get(session_key, ())):
-            tunnel.close()
+            tunnel.close(POLICY)
 
     def close_all(self) -> None:
-        """Close every tunnel: the worker goes."""
+        """Close every tunnel: the worker goes, or does not know which sessions were revoked."""
         for tunnels in list(self._by_session.values()):
             for tunnel in list(tunnels):
-                tunnel.close()
+                tunnel.close(GOING_AWAY)
+
+
+def _key(tunnel: Tunnel) -> str | None:
+    return tunnel.session.key if tunnel.session is not None else None

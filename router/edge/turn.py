@@ -16,7 +16,7 @@ from router.edge.answers import answer_octets, status_line
 from router.edge.chunked import ChunkedDecoder, encode_chunk, encode_end
 from router.edge.exchange import Exchange
 from router.edge.framing import CHUNKED, NO_BODY, UNTIL_CLOSE
-from router.edge.headers import ANSWER_VERDICTS, Header, allowed_trailers
+from router.edge.headers import ANSWER_VERDICTS, Header, allowed_trailers, rewritten, with_fields
 from router.edge.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _log = structlog.get_logger(__name__)
 _CONTINUE = 100
 
 
+class BodyTooLarge(Exception):  # noqa: N818 - it is what came, not what we did
+    """A chunked body has grown larger than the tenant takes."""
+
+
 class Connection(Protocol):
     """What a turn needs of its connection."""
 
@@ -44,12 +48,15 @@ class Connection(Protocol):
     def turn_over(self, *, keep_alive: bool) -> None:
         """The answer is out; the next request may come if ``keep_alive``."""
 
-    def become_tunnel(self, tunnel: Tunnel, session_key: str | None) -> None:
+    def become_tunnel(self, tunnel: Tunnel) -> None:
         """Speak HTTP no more."""
 
 
 class Turn:
-    """One visit's turn. ``request_done`` says whether the whole request has been read."""
+    """One visit's turn; with ``last`` the connection ends after it.
+
+    ``request_done`` says whether the whole request has been read.
+    """
 
     __slots__ = (
         "_began",
@@ -68,16 +75,16 @@ class Turn:
         "request_done",
     )
 
-    def __init__(self, visit: Visit, connection: Connection, house: House) -> None:
+    def __init__(self, visit: Visit, connection: Connection, house: House, *, last: bool) -> None:
         self._visit = visit
         self._connection = connection
         self._house = house
         self._route: Route | None = None
         self._exchange: Exchange | None = None
         self._decoder = ChunkedDecoder() if visit.body == CHUNKED else None
-        self._left = visit.body
+        self._left = visit.body  # octets still to come; of a chunked body, counted down from CHUNKED
         self.request_done = visit.body == NO_BODY
-        self._keep_alive = visit.keep_alive
+        self._keep_alive = visit.keep_alive and not last
         self._framing = NO_BODY  # of the answer, as the client gets it
         self._pending = b""  # the answer's head, held for a moment so that its body leaves with it
         self._status = 0
@@ -99,10 +106,11 @@ class Turn:
         self._exchange.start()
 
     def take_body(self, data: bytes) -> bytes:
-        """Pass on the request's body; return what follows it. Raises ``BadChunk``."""
+        """Pass on the request's body; return what follows it. Raises ``BadChunk`` and ``BodyTooLarge``."""
         decoder = self._decoder
         if decoder is not None:
             piece = decoder.feed(data)
+            self._count(len(piece))
             if piece and self._exchange is not None:
                 self._exchange.body(piece)
             if decoder.done:
@@ -157,7 +165,7 @@ class Turn:
         if not self.request_done or self._house.draining:
             self._keep_alive = False
         lines = [status_line(head.status, head.reason)]
-        lines += map(b": ".join, head.kept)
+        lines += map(b": ".join, self._fields(head))
         self._framing = self._frame(head, lines)
         if not self._keep_alive:
             lines.append(b"Connection: close")
@@ -211,12 +219,27 @@ class Turn:
         lines = [status_line(head.status, head.reason), *map(b": ".join, head.kept)]
         lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
         self._connection.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
-        tunnel = Tunnel(self._connection.transport, upstream)
-        session = self._route.session if self._route is not None else None
-        self._connection.become_tunnel(tunnel, session.key if session is not None else None)
+        tunnel = Tunnel(
+            self._connection.transport,
+            upstream,
+            session=self._route.session if self._route is not None else None,
+            deadlines=self._house.deadlines,
+            used=self._house.reception.used,
+        )
+        self._connection.become_tunnel(tunnel)
         return tunnel
 
     # -- steps ------------------------------------------------------------------------------------------
+
+    def _fields(self, head: AnswerHead) -> list[Header]:
+        """The answer's fields, as the tenant wishes them."""
+        fields, exchange = head.kept, self._exchange
+        forwarding = self._route.forwarding if self._route is not None else None
+        if forwarding is None or exchange is None:
+            return fields
+        if forwarding.rewrite_location:
+            fields = rewritten(fields, upstream=exchange.pool.target.authority, portal=self._visit.host)
+        return with_fields(fields, forwarding.answer_fields) if forwarding.answer_fields else fields
 
     def _frame(self, head: AnswerHead, lines: list[bytes]) -> int:
         """Choose how the client is told where the body ends, and say so in ``lines``."""
@@ -230,6 +253,13 @@ class Turn:
         lines.append(b"Transfer-Encoding: chunked")
         return CHUNKED
 
+    def _count(self, octets: int) -> None:
+        """Hold a body whose length was not announced to the tenant's limit."""
+        self._left -= octets
+        limit = self._route.forwarding.max_body if self._route is not None else 0
+        if limit and CHUNKED - self._left > limit:
+            raise BodyTooLarge
+
     def _end_request(self, trailers: list[Header]) -> None:
         self.request_done = True
         if self._exchange is not None:
@@ -242,7 +272,7 @@ class Turn:
 
     @property
     def _upstream_url(self) -> str:
-        return str(self._route.pool.target) if self._route is not None else ""
+        return str(self._exchange.pool.target) if self._exchange is not None else ""
 
     def _account(self, end: str) -> None:
         """One line for each visit. The path goes without its query, which may hold secrets."""

@@ -68,6 +68,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._interim = 0
         self.transport: asyncio.Transport
         self.used = 0
+        self.made_at = 0.0
         self.idle_since = 0.0
 
     def __repr__(self) -> str:

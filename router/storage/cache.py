@@ -16,6 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from router.storage.cancellation import heeding_cancellation
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -54,8 +56,10 @@ class Cache(Protocol):
         """Remove values and counters."""
         ...
 
-    async def count(self, key: str, ttl: int) -> int:
-        """Add one to a counter and say what it is now; it ends ``ttl`` seconds after its first count.
+    async def count(self, key: str, ttl: int, amount: int = 1) -> int:
+        """Add to a counter and say what it is now; it ends ``ttl`` seconds after its first count.
+
+        An ``amount`` of 0 only asks.
 
         Atomic: of many callers at once, no two are told the same number.
         """
@@ -99,12 +103,12 @@ class MemoryCache:
             self._values.pop(key, None)
             self._counts.pop(key, None)
 
-    async def count(self, key: str, ttl: int) -> int:
-        """Add one to a counter."""
+    async def count(self, key: str, ttl: int, amount: int = 1) -> int:
+        """Add to a counter."""
         now = self._clock()
         number, until = self._counts.find(key, now) or (0, now + ttl)
-        self._counts.put(key, number + 1, until)
-        return number + 1
+        self._counts.put(key, number + amount, until)
+        return number + amount
 
     async def close(self) -> None:
         """Forget everything."""
@@ -187,19 +191,19 @@ class RedisCache:
         if keys:
             await self._ask(lambda: self._redis.delete(*[self._prefix + key for key in keys]))
 
-    async def count(self, key: str, ttl: int) -> int:
-        """Add one to a counter."""
-        number = await self._ask(lambda: self._count(self._prefix + key, ttl))
-        return number if number is not None else await self._alone.count(key, ttl)
+    async def count(self, key: str, ttl: int, amount: int = 1) -> int:
+        """Add to a counter."""
+        number = await self._ask(lambda: self._count(self._prefix + key, ttl, amount))
+        return number if number is not None else await self._alone.count(key, ttl, amount)
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._redis.aclose()
 
-    async def _count(self, name: str, ttl: int) -> int:
+    async def _count(self, name: str, ttl: int, amount: int) -> int:
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.set(name, 0, ex=ttl, nx=True)
-            pipeline.incr(name)
+            pipeline.incrby(name, amount)
             return int((await pipeline.execute())[1])
 
     async def _ask(self, call: Callable[[], Awaitable[_T]]) -> _T | None:
@@ -208,8 +212,9 @@ class RedisCache:
                 return None
             self._retry_at = self._clock() + _PAUSE  # one caller tries; the others go on without
         try:
-            async with asyncio.timeout(_CALL_TIMEOUT):
-                answer = await call()
+            with heeding_cancellation():
+                async with asyncio.timeout(_CALL_TIMEOUT):
+                    answer = await call()
         except ResponseError as fault:
             if not str(fault).startswith("WRONGTYPE"):  # that is one poisoned key, not the server's state
                 self._fail(fault)

@@ -159,7 +159,6 @@ async def test_a_theme_that_does_not_load_is_told_once(tmp_path: Path) -> None:
     assert "theme.toml" in await _fails(tmp_path, 3, themes_dir=str(tmp_path / "themes"))
 
 
-@pytest.mark.xfail(strict=False, reason="the edge's drain closes connections that have not asked yet")
 async def test_a_reload_loses_no_connection(tmp_path: Path) -> None:
     """While every worker is replaced, each new connection is answered, and never with “not ready”."""
     async with _served(tmp_path) as served:
@@ -173,7 +172,6 @@ async def test_a_reload_loses_no_connection(tmp_path: Path) -> None:
         assert len(await served.workers()) == 2
 
 
-@pytest.mark.xfail(strict=False, reason="the edge's drain closes connections that have not asked yet")
 async def test_a_connection_that_has_not_asked_yet_survives_a_reload(tmp_path: Path) -> None:
     """A client that connected before the reload and asks after it is answered by the worker that took it."""
     async with _served(tmp_path, workers="1") as served, served.connection() as (reader, writer):
