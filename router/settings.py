@@ -46,6 +46,7 @@ Network = IPv4Network | IPv6Network
 
 _MAX_PORT: Final = 65535
 _MOST_WORKERS_BY_DEFAULT: Final = 4
+_UPSTREAM: Final = re.compile(r"(https?://[^\s@?#]+|unix:/[^\s]+)( +weight=[0-9]+)?", re.IGNORECASE)
 # Kubernetes sets these for a Service named “router”; they are nobody's typing error.
 _KUBERNETES: Final = re.compile(r"ROUTER_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 # What asyncpg understands in a URL, and `sslmode`, which is what everybody else calls its `ssl`.
@@ -122,6 +123,14 @@ def _as_redis_url(raw: object) -> str:
     if not separator or scheme not in {"redis", "rediss", "unix"} or not rest.strip("/"):
         raise _fault("the value must look like redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH")
     return url
+
+
+def _as_upstream(raw: object) -> str:
+    """Check the looks of an upstream; all of it is read by tenants/upstream_address.py."""
+    text = str(raw).strip()
+    if not _UPSTREAM.fullmatch(text):
+        raise _fault("each upstream must look like http://HOST:PORT, https://HOST:PORT/PATH or unix:/PATH")
+    return text
 
 
 def _as_key(raw: object) -> object:
@@ -216,6 +225,12 @@ class Settings(BaseModel):
         default=False,
         description="Whether a tenant's upstream may be a loopback, link-local or private address.",
     )
+    default_upstreams: Annotated[
+        tuple[Annotated[str, BeforeValidator(_as_upstream)], ...], BeforeValidator(_as_list)
+    ] = Field(
+        (),
+        description="Comma-separated upstreams for tenants that name none, such as `http://erp.example.com:8080`.",
+    )
     session_idle: Annotated[int, Field(ge=60)] = Field(
         12 * 3600,
         description="Seconds without a visit after which a session ends.",
@@ -230,6 +245,10 @@ class Settings(BaseModel):
     )
     connect_timeout: Seconds = Field(3, description="Seconds to reach an upstream.")
     answer_timeout: Seconds = Field(60, description="Seconds for the first byte of an upstream's answer.")
+    min_body_rate: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        240,
+        description="Octets a second below which a body, either way, is taken for stalled.",
+    )
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = Field(
         5,
         description="Seconds of saying “not ready” before the ports close, for load balancers to notice.",
@@ -244,6 +263,22 @@ class Settings(BaseModel):
     max_connections_per_address: Annotated[int, Field(ge=1)] = Field(
         1000,
         description="Client connections that one worker holds from one address (trusted proxies excepted).",
+    )
+    max_requests_per_connection: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        description="Requests on one client connection, after which it is closed in good order.",
+    )
+    max_handshakes: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        description="TLS handshakes that one worker does at once; more wait.",
+    )
+    max_upstream_connections: Annotated[int, Field(ge=1)] = Field(
+        512,
+        description="Connections that one worker holds to one upstream.",
+    )
+    upstream_queue: Annotated[int, Field(ge=0)] = Field(
+        1024,
+        description="Visits that may wait for a connection to one upstream; the next is answered 503.",
     )
     keyring_capacity: Annotated[int, Field(ge=1)] = Field(
         2048,

@@ -10,7 +10,7 @@ from router.tenants.claims import check_external_hostname
 from router.tenants.forwarding import ForwardingForm, judge_forwarding
 from router.tenants.rows import stored_forwarding
 from router.tenants.tenant import parse_colour, parse_name, parse_public_path
-from router.tenants.upstream_address import check_upstream
+from router.tenants.upstream_address import check_distinct, check_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_UPSTREAMS: Final = 16
 MAX_PUBLIC_PATHS: Final = 50
 
-_NEEDED: Final = ("name", "theme_colour", "upstreams")
+_NEEDED: Final = ("name", "theme_colour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,16 @@ class Judged:
         after = stored_forwarding(replace(before, **self.forwarding))
         return self.columns | {"forwarding": after}
 
-    def check_complete(self) -> None:
+    def check_complete(self, *, needs_upstreams: bool) -> None:
         """Raise ``BadInput("missing_field")`` when it is not enough for a new tenant."""
-        for name in _NEEDED:
+        for name in (*_NEEDED, "upstreams") if needs_upstreams else _NEEDED:
             if name not in self.columns:
                 raise BadInput("missing_field", f"A new tenant needs: {name.replace('_', ' ')}.")
 
 
-async def judge(form: TenantForm, *, platform_domain: Hostname, allow_private_upstreams: bool) -> Judged:
+async def judge(
+    form: TenantForm, *, platform_domain: Hostname, allow_private_upstreams: bool, needs_upstreams: bool
+) -> Judged:
     """Read what is filled in. Raises ``BadInput`` at the first fault."""
     columns: dict[str, Any] = {}
     if form.name is not None:
@@ -83,9 +85,9 @@ async def judge(form: TenantForm, *, platform_domain: Hostname, allow_private_up
         check_external_hostname(form.external_domain, platform_domain) if form.external_domain else None
     )
     if form.upstreams is not None:
-        _count(form.upstreams, "upstreams", 1, MAX_UPSTREAMS)
+        _count(form.upstreams, "upstreams", 1 if needs_upstreams else 0, MAX_UPSTREAMS)
         found = [await check_upstream(url, allow_private=allow_private_upstreams) for url in form.upstreams]
-        columns["upstreams"] = [asdict(upstream) for upstream in dict.fromkeys(found)]
+        columns["upstreams"] = [asdict(upstream) for upstream in check_distinct(found)]
     return Judged(columns, forwarding, form.external_domain is not None, external)
 
 

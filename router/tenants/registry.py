@@ -43,7 +43,10 @@ _LABEL_LENGTH: Final = 16  # 82 random bits: guessed by nobody
 
 
 class Registry:
-    """The tenants as operators change them. ``actor`` is who to name in the audit."""
+    """The tenants as operators change them. ``actor`` is who to name in the audit.
+
+    ``has_default_upstreams`` says whether the platform forwards for tenants that name no upstream.
+    """
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class Registry:
         *,
         platform_domain: Hostname,
         allow_private_upstreams: bool,
+        has_default_upstreams: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._bell = bell
         self._platform_domain = platform_domain
         self._allow_private_upstreams = allow_private_upstreams
+        self._needs_upstreams = not has_default_upstreams
         self._clock = clock
 
     async def list(self) -> list[TenantRecord]:
@@ -87,14 +92,14 @@ class Registry:
         """
         slug = check_slug(slug)
         judged = await self._judge(form)
-        judged.check_complete()
+        judged.check_complete(needs_upstreams=self._needs_upstreams)
         taken = Conflict("slug_taken", f"There is a tenant “{slug}” already: choose another short name.")
         async with self._writing(taken) as connection:
             if await find_tenant(connection, tenants.c.slug == slug) is not None:
                 raise taken
             await self._insert(connection, slug, judged)
             record = await self._find(connection, slug)
-            await self._note(connection, record, actor, "tenant.add", asdict(form))
+            await self._note(connection, record, actor, "tenant.add", {"slug": slug} | _facts(record))
         await self._bell.ring()
         return record
 
@@ -159,8 +164,12 @@ class Registry:
         return next(held for held in record.claims if held.id == claim.id)
 
     async def _judge(self, form: TenantForm) -> Judged:
-        allowed = self._allow_private_upstreams
-        return await judge(form, platform_domain=self._platform_domain, allow_private_upstreams=allowed)
+        return await judge(
+            form,
+            platform_domain=self._platform_domain,
+            allow_private_upstreams=self._allow_private_upstreams,
+            needs_upstreams=self._needs_upstreams,
+        )
 
     @asynccontextmanager
     async def _writing(self, taken: Conflict | None = None) -> AsyncIterator[AsyncConnection]:
@@ -191,6 +200,7 @@ class Registry:
             "slug": slug,
             "allow_registration": False,
             "public_paths": [],
+            "upstreams": [],
             "status": "active",
             "cname_label": "".join(secrets.choice(_LABEL_ALPHABET) for _ in range(_LABEL_LENGTH)),
             "version": 1,
@@ -281,12 +291,16 @@ def _stored(tenant: Tenant) -> dict[str, Any]:
     }
 
 
+def _facts(record: TenantRecord) -> dict[str, Any]:
+    """Tell for the audit how a tenant is, field by field."""
+    facts = _stored(record.tenant)
+    claimed = {str(claim.hostname): claim.state.value for claim in record.claims}
+    facts |= {"claims": claimed, **facts.pop("forwarding")}
+    return facts
+
+
 def _difference(before: TenantRecord, after: TenantRecord) -> dict[str, Any]:
-    """Tell for the audit what changed, from what to what."""
-
-    def facts(record: TenantRecord) -> dict[str, Any]:
-        claimed = {str(claim.hostname): claim.state.value for claim in record.claims}
-        return _stored(record.tenant) | {"claims": claimed}
-
-    old, new = facts(before), facts(after)
-    return {field: {"from": old[field], "to": new[field]} for field in new if old[field] != new[field]}
+    """Tell for the audit what changed, from what to what; None is the platform's way."""
+    old, new = _facts(before), _facts(after)
+    names = [name for name in old | new if old.get(name) != new.get(name)]
+    return {name: {"from": old.get(name), "to": new.get(name)} for name in names}

@@ -10,13 +10,25 @@ import asyncio
 import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from router.errors import BadInput
+from router.errors import BadInput, BadSettings
 from router.hostname import Authority, Hostname, parse_authority
 from router.tenants.tenant import Upstream
 
-_URL: Final = re.compile(r"(https?)://([^/?#@\\\s]+)/?", re.IGNORECASE)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_PATH: Final = 200
+"""Characters of the path that goes before each visit's own."""
+MAX_SOCKET: Final = 100
+"""Octets of a Unix socket's path; the kernel takes 107 (unix(7))."""
+MAX_WEIGHT: Final = 100
+
+_URL: Final = re.compile(r"(https?)://([^/?#@\\\s]+)(/\S*)?", re.IGNORECASE)
+_UNIX: Final = re.compile(r"unix:((?:/[A-Za-z0-9._~+,=@-]+)+)")
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+_WEIGHT: Final = re.compile(r"weight=([0-9]{1,3})")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _RESOLVE_SECONDS: Final = 2.0
 
@@ -31,22 +43,28 @@ _PRIVATE: Final = "{} is a private address: the platform's settings do not allow
 
 
 def parse_upstream(raw: str, *, allow_private: bool) -> Upstream:
-    """Read ``http://host:port`` or ``https://host:port`` and refuse what is private by its looks.
+    """Read ``http://HOST:PORT``, ``https://HOST:PORT/PATH`` or ``unix:/PATH``, and ``weight=N`` after it.
 
-    Raises ``BadInput`` with ``bad_upstream`` or ``private_upstream``.
+    What is private by its looks is refused unless allowed: a Unix socket is. Raises ``BadInput`` with
+    ``bad_upstream``, ``bad_weight`` or ``private_upstream``.
     """
-    match = _URL.fullmatch(raw.strip())
+    url, _, rest = raw.strip().partition(" ")
+    weight = _weight(rest.strip(" "))
+    if url.startswith("unix:"):
+        return Upstream(_unix_url(url, allow_private=allow_private), weight)
+    match = _URL.fullmatch(url)
     if match is None:
         # The URL is not repeated: one with user information in it would put a password into a log.
         raise BadInput(
-            "bad_upstream", "An upstream is http://HOST:PORT or https://HOST:PORT and nothing more."
+            "bad_upstream",
+            "An upstream is http://HOST:PORT or https://HOST:PORT, perhaps with a path, or unix:/PATH.",
         )
-    scheme = match.group(1).lower()
+    scheme, path = match.group(1).lower(), _path(match.group(3) or "")
     authority = _authority(match.group(2))
     if not allow_private and _looks_private(authority.host):
         raise BadInput("private_upstream", _PRIVATE.format(authority.host))
     host = f"[{authority.host}]" if isinstance(authority.host, IPv6Address) else str(authority.host)
-    return Upstream(f"{scheme}://{host}:{authority.port or _DEFAULT_PORTS[scheme]}")
+    return Upstream(f"{scheme}://{host}:{authority.port or _DEFAULT_PORTS[scheme]}{path}", weight)
 
 
 async def check_upstream(raw: str, *, allow_private: bool) -> Upstream:
@@ -63,10 +81,39 @@ async def check_upstream(raw: str, *, allow_private: bool) -> Upstream:
     return upstream
 
 
+def default_upstreams(given: Sequence[str], *, allow_private: bool) -> tuple[Upstream, ...]:
+    """Read the platform's setting of that name: where the traffic of tenants without upstreams goes.
+
+    Raises ``BadSettings("bad_default_upstream")``.
+    """
+    try:
+        return check_distinct([parse_upstream(each, allow_private=allow_private) for each in given])
+    except BadInput as fault:
+        raise BadSettings("bad_default_upstream", f"ROUTER_DEFAULT_UPSTREAMS: {fault.sentence}") from fault
+
+
+def check_distinct(found: Sequence[Upstream]) -> tuple[Upstream, ...]:
+    """Drop what was said twice; raise ``BadInput("bad_weight")`` for one upstream with two weights."""
+    distinct = tuple(dict.fromkeys(found))
+    if len({upstream.url for upstream in distinct}) < len(distinct):
+        raise BadInput("bad_weight", "An upstream is named twice, with different weights.")
+    return distinct
+
+
+def spelled(upstream: Upstream) -> str:
+    """Write an upstream as an operator types it; :func:`parse_upstream` reads it."""
+    return upstream.url if upstream.weight == 1 else f"{upstream.url} weight={upstream.weight}"
+
+
 def split_upstream(url: str) -> tuple[str, int]:
-    """Name the host and port of an upstream's URL, as :func:`parse_upstream` writes it."""
-    host, _, port = url.partition("://")[2].rpartition(":")
+    """Name the host and port of an upstream's URL, as :func:`parse_upstream` writes it; not of a socket's."""
+    host, _, port = url.partition("://")[2].partition("/")[0].rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def socket_path(url: str) -> str | None:
+    """Name the path of the Unix socket that an upstream's URL names, if it does."""
+    return url.removeprefix("unix:") if url.startswith("unix:") else None
 
 
 def forbidden(address: IPv4Address | IPv6Address) -> bool:
@@ -84,6 +131,41 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     if address in _NAT64 or address in _COMPATIBLE:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+def _weight(text: str) -> int:
+    if not text:
+        return 1
+    match = _WEIGHT.fullmatch(text)
+    weight = int(match.group(1)) if match else 0
+    if match is None and not text.startswith("weight="):
+        raise BadInput("bad_upstream", "After an upstream comes nothing, or its weight, as in weight=3.")
+    if not 1 <= weight <= MAX_WEIGHT:
+        raise BadInput("bad_weight", f"The weight of an upstream is a whole number from 1 to {MAX_WEIGHT}.")
+    return weight
+
+
+def _unix_url(url: str, *, allow_private: bool) -> str:
+    match = _UNIX.fullmatch(url)
+    if match is None or len(match.group(1)) > MAX_SOCKET or not {".", ".."}.isdisjoint(url.split("/")):
+        raise BadInput(
+            "bad_upstream",
+            f"A Unix socket is unix:/PATH, a plain and whole path of at most {MAX_SOCKET} characters.",
+        )
+    if not allow_private:
+        sentence = "A Unix socket is private: the platform's settings do not allow it as an upstream."
+        raise BadInput("private_upstream", sentence)
+    return url
+
+
+def _path(text: str) -> str:
+    """Read the path that goes before each visit's own: only one that every server reads alike."""
+    if len(text) > MAX_PATH or not _PATH.fullmatch(text) or not {".", ".."}.isdisjoint(text.split("/")):
+        raise BadInput(
+            "bad_upstream",
+            "An upstream's path is a plain one, such as /app: no query, nothing encoded, no dot segments.",
+        )
+    return text.removesuffix("/")
 
 
 def _authority(text: str) -> Authority:
