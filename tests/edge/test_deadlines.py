@@ -1,0 +1,127 @@
+"""Deadlines: what is due expires, once, and what is not does not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.edge.deadlines import NEVER, Deadlines
+from router.observe.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Patient:
+    """Something with a deadline, which counts how often it expired."""
+
+    def __init__(self, deadline: float, then: Callable[[], None] = lambda: None) -> None:
+        self.deadline = deadline
+        self.expired = 0
+        self._then = then
+
+    def expire(self) -> None:
+        """Count, and do what was said."""
+        self.expired += 1
+        self._then()
+
+
+@pytest.mark.parametrize(
+    ("deadline", "expired"),
+    [(0.0, 1), (99.999, 1), (100.0, 1), (100.001, 0), (NEVER, 0)],
+)
+def test_what_is_due_expires(deadline: float, expired: int) -> None:
+    """A deadline at or before the sweep has passed; a later one, or none, has not."""
+    deadlines, patient = Deadlines(), Patient(deadline)
+    deadlines.add(patient)
+    deadlines.sweep(100.0)
+    assert patient.expired == expired
+
+
+def test_a_deadline_may_be_moved() -> None:
+    """What puts its deadline off in time does not expire; what does not, expires in each sweep."""
+    deadlines, patient = Deadlines(), Patient(10.0)
+    deadlines.add(patient)
+    patient.deadline = 20.0
+    deadlines.sweep(15.0)
+    assert patient.expired == 0
+    deadlines.sweep(20.0)
+    deadlines.sweep(21.0)
+    assert patient.expired == 2
+
+
+def test_what_is_discarded_is_watched_no_longer() -> None:
+    """Discarding is final, and once more is harmless; adding twice is watching once."""
+    deadlines, gone, here = Deadlines(), Patient(0.0), Patient(0.0)
+    deadlines.add(gone)
+    for _ in range(2):
+        deadlines.add(here)
+        deadlines.discard(gone)
+    deadlines.sweep(1.0)
+    assert (gone.expired, here.expired) == (0, 1)
+
+
+@pytest.mark.parametrize("ending", ["discards", "puts off"])
+def test_of_two_that_are_due_one_may_save_the_other(ending: str) -> None:
+    """A client and its exchange, due in one sweep: the end of the first is the end of the matter.
+
+    Otherwise a client could be answered twice.
+    """
+    deadlines = Deadlines()
+
+    def spare(other: Patient) -> None:
+        if ending == "discards":
+            deadlines.discard(other)
+        else:
+            other.deadline = NEVER
+
+    first = Patient(0.0, lambda: spare(second))
+    second = Patient(0.0, lambda: spare(first))
+    deadlines.add(first)
+    deadlines.add(second)
+    deadlines.sweep(1.0)
+    assert first.expired + second.expired == 1
+
+
+def test_the_watched_may_change_during_a_sweep() -> None:
+    """What is added while others expire waits for the next sweep."""
+    deadlines, late = Deadlines(), Patient(0.0)
+    patient = Patient(0.0, lambda: deadlines.add(late))
+    deadlines.add(patient)
+    deadlines.sweep(1.0)
+    assert (patient.expired, late.expired) == (1, 0)
+    deadlines.sweep(2.0)
+    assert late.expired == 1
+
+
+def test_now_is_the_time_of_the_last_sweep() -> None:
+    """The clock that deadlines are reckoned from is monotonic time, as of the last sweep."""
+    before = time.monotonic()
+    deadlines = Deadlines()
+    assert before <= deadlines.now <= time.monotonic()
+    deadlines.sweep(before + 5)
+    assert deadlines.now == before + 5
+
+
+async def test_the_sweep_goes_on() -> None:
+    """What is due expires without anybody asking, and so does what comes later."""
+    deadlines = Deadlines(period=0.001)
+    passed: asyncio.Queue[str] = asyncio.Queue()
+
+    def watch(name: str) -> None:
+        def pass_on() -> None:
+            deadlines.discard(patient)
+            passed.put_nowait(name)
+
+        patient = Patient(time.monotonic(), pass_on)
+        deadlines.add(patient)
+
+    async with asyncio.timeout(10), Tasks() as tasks:
+        tasks.start(deadlines.run(), name="sweep")
+        watch("first")
+        assert await passed.get() == "first"
+        watch("second")
+        assert await passed.get() == "second"
