@@ -77,6 +77,9 @@ def _with_claim(facts: Facts) -> Fault | None:
     if facts.record is not None and facts.record.tenant.status == "suspended":
         hint = f"tenant-router tenant resume {claim.slug}"
         return Fault("tenant_suspended", f"Tenant {claim.slug} is suspended. See: {hint}")
+    if facts.record is not None and facts.record.tenant.forwarding.maintenance:
+        hint = f"tenant-router tenant set {claim.slug} --no-maintenance"
+        return Fault("tenant_in_maintenance", f"Tenant {claim.slug} is in maintenance. See: {hint}")
     return None
 
 
@@ -106,6 +109,9 @@ def _with_certificate(facts: Facts, now: float) -> Fault | None:
 
 
 def _with_upstreams(facts: Facts) -> Fault | None:
+    if facts.claim is not None and not facts.probes:
+        hint = f"tenant-router tenant set {facts.claim.slug} --upstream http://HOST:PORT"
+        return Fault("upstream_missing", f"Tenant {facts.claim.slug} has no upstream. See: {hint}")
     faults = [f"{probe.url}: {probe.fault}" for probe in facts.probes if probe.fault]
     if len(faults) < len(facts.probes) or not faults:
         return None  # one of them answers, and the edge uses that one

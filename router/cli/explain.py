@@ -15,12 +15,14 @@ from router.cli.tenant import described_claim, portal_url
 from router.errors import BadSettings
 from router.hostname import Hostname
 from router.tenants.claims import SERVED, ClaimState
-from router.tenants.upstream_address import forbidden, split_upstream
+from router.tenants.upstream_address import default_upstreams, forbidden, socket_path, split_upstream
 
 if TYPE_CHECKING:
     from router.certificates.folder import CertificateFolder
     from router.certificates.served import Served
     from router.cli.stores import Stores
+    from router.tenants.rows import TenantRecord
+    from router.tenants.tenant import Upstream
 
 _DAY: Final = 86_400
 
@@ -63,7 +65,7 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
     record = await stores.registry.get(claim.slug) if claim else None
     folder = CertificateFolder(stores.settings.certs_dir)
     await folder.look()
-    upstreams = record.tenant.upstreams if record else ()
+    upstreams = (record.tenant.upstreams or _default_upstreams(stores)) if record else ()
     return Facts(
         hostname=hostname,
         platform_domain=stores.settings.platform_domain,
@@ -107,22 +109,42 @@ async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
 
 async def _probe(url: str, stores: Stores) -> Probe:
     """Ask an upstream for a connection, by the rules that the edge connects by."""
-    settings = stores.settings
-    host, port = split_upstream(url)
+    patience, private = stores.settings.connect_timeout, stores.settings.allow_private_upstreams
+    path = socket_path(url)
     try:
-        async with asyncio.timeout(settings.connect_timeout):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-            addresses = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
-            if not settings.allow_private_upstreams and any(map(_private, addresses)):
-                return Probe(url, f"{host} leads to a private address, which the settings do not allow")
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-            await writer.wait_closed()
+        async with asyncio.timeout(patience):
+            if path is None:
+                await _knock(*split_upstream(url), private=private)
+            else:
+                await _knock_at_socket(path, private=private)
     except TimeoutError:
-        return Probe(url, f"no answer in {settings.connect_timeout:g} seconds")
+        return Probe(url, f"no answer in {patience:g} seconds")
     except OSError as fault:
         return Probe(url, str(fault.strerror or fault))
     return Probe(url, None)
+
+
+async def _knock(host: str, port: int, *, private: bool) -> None:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+    addresses = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
+    if not private and any(map(_private, addresses)):
+        raise OSError(f"{host} leads to a private address, which the settings do not allow")
+    _, writer = await asyncio.open_connection(host, port)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _knock_at_socket(path: str, *, private: bool) -> None:
+    if not private:
+        raise OSError("a Unix socket is private, which the settings do not allow")
+    _, writer = await asyncio.open_unix_connection(path)
+    writer.close()
+    await writer.wait_closed()
+
+
+def _default_upstreams(stores: Stores) -> tuple[Upstream, ...]:
+    settings = stores.settings
+    return default_upstreams(settings.default_upstreams, allow_private=settings.allow_private_upstreams)
 
 
 def _private(address: str) -> bool:
@@ -134,7 +156,12 @@ def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -
     record, claim, shown = facts.record, facts.claim, facts.shown
     return {
         "hostname": facts.hostname,
-        "tenant": record and {"slug": record.tenant.slug, "status": record.tenant.status},
+        "tenant": record
+        and {
+            "slug": record.tenant.slug,
+            "status": record.tenant.status,
+            "maintenance": record.tenant.forwarding.maintenance,
+        },
         "address": record and portal_url(record.tenant.hostname, public_port),
         "claim": claim and described_claim(claim),
         "certificate": _described_certificate(shown, now) if isinstance(shown, Shown) else None,
@@ -149,7 +176,7 @@ def _told(facts: Facts, now: float) -> Record:
     record, claim, shown = facts.record, facts.claim, facts.shown
     told: dict[str, object] = {
         "hostname": facts.hostname,
-        "tenant": record and f"{record.tenant.slug} ({record.tenant.status})",
+        "tenant": record and f"{record.tenant.slug} ({_state(record)})",
         "claim": claim and f"{claim.state.value} ({claim.kind})",
     }
     if isinstance(shown, Shown):
@@ -163,6 +190,14 @@ def _told(facts: Facts, now: float) -> Record:
     if facts.file_faults:
         told["files not taken"] = list(facts.file_faults)
     return told
+
+
+def _state(record: TenantRecord) -> str:
+    return (
+        f"{record.tenant.status}, in maintenance"
+        if record.tenant.forwarding.maintenance
+        else record.tenant.status
+    )
 
 
 def _described_certificate(shown: Shown, now: float) -> Record:

@@ -49,6 +49,7 @@ class Stores:
             self.bell,
             platform_domain=self.settings.platform_domain,
             allow_private_upstreams=self.settings.allow_private_upstreams,
+            has_default_upstreams=bool(self.settings.default_upstreams),
         )
 
     @cached_property

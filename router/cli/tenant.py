@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
+from router.cli import forwarding
+from router.cli.forwarding import ForwardingOptions, emptied
 from router.cli.output import AsJson, answer, show_list, show_record, when
 from router.settings import Settings
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.form import TenantForm
+from router.tenants.upstream_address import spelled
 
 if TYPE_CHECKING:
     from router.tenants.rows import TenantRecord
@@ -23,7 +26,11 @@ Name = Annotated[str, Parameter(help="The name that customers see.")]
 Colour = Annotated[str, Parameter(help="The portal's primary colour, such as '#0B6E4F'.")]
 Upstreams = Annotated[
     list[str],
-    Parameter(negative=(), help="Where signed-in traffic goes: http(s)://HOST:PORT. May be repeated."),
+    Parameter(
+        negative=(),
+        help="Where signed-in traffic goes: http(s)://HOST:PORT, perhaps with a path, or unix:/PATH; "
+        "'http://HOST:PORT weight=3' for a share of three. May be repeated.",
+    ),
 ]
 Domain = Annotated[str, Parameter(help="A hostname of the tenant's own, such as billing.example.com.")]
 Registration = Annotated[bool, Parameter(help="Whether customers may register themselves.")]
@@ -34,19 +41,22 @@ Paths = Annotated[
 
 
 @app.command
-async def add(
+async def add(  # noqa: PLR0913 - an option for each field of the form
     slug: Slug,
     /,
     *,
     name: Name,
     theme_colour: Colour,
-    upstream: Upstreams,
+    upstream: Upstreams | None = None,
     external_domain: Domain | None = None,
     allow_registration: Registration = False,
     public_path: Paths | None = None,
+    options: ForwardingOptions | None = None,
     as_json: AsJson = False,
 ) -> None:
     r"""Add a tenant. Its platform address answers at once, its external one when its claim is active.
+
+    Without --upstream, its traffic goes where the setting ROUTER_DEFAULT_UPSTREAMS says.
 
     For example:
         tenant-router tenant add acme --name 'Acme Inc.' \
@@ -54,7 +64,15 @@ async def add(
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 
-    form = TenantForm(name, theme_colour, upstream, external_domain, allow_registration, public_path)
+    form = TenantForm(
+        name=name,
+        theme_colour=theme_colour,
+        upstreams=upstream,
+        external_domain=external_domain,
+        allow_registration=allow_registration,
+        public_paths=public_path,
+        forwarding=(options or ForwardingOptions()).form(),
+    )
     async with opened() as stores:
         record = await stores.registry.add(slug, form, actor=actor())
         _answer(record, stores.settings, f"Tenant {slug} was added.", as_json=as_json)
@@ -88,7 +106,8 @@ async def show(slug: Slug, /, *, as_json: AsJson = False) -> None:
 
     async with opened() as stores:
         record = await stores.registry.get(slug)
-        show_record(described(record, stores.settings), as_json=as_json)
+        told = _told(record, stores.settings)
+        show_record(described(record, stores.settings), as_json=as_json, told=told)
 
 
 @app.command(name="set")
@@ -99,6 +118,9 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
     name: Name | None = None,
     theme_colour: Colour | None = None,
     upstream: Upstreams | None = None,
+    no_upstream: Annotated[
+        bool, Parameter(negative=(), help="Go where the setting ROUTER_DEFAULT_UPSTREAMS says.")
+    ] = False,
     external_domain: Domain | None = None,
     no_external_domain: Annotated[
         bool, Parameter(negative=(), help="Give the external hostname up.")
@@ -106,9 +128,10 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
     allow_registration: Registration | None = None,
     public_path: Paths | None = None,
     no_public_path: Annotated[bool, Parameter(negative=(), help="Have every path need sign-in.")] = False,
+    options: ForwardingOptions | None = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a tenant: what is not named stays. Upstreams and public paths are replaced as a whole.
+    """Change a tenant: what is not named stays. What may be repeated is replaced as a whole.
 
     A former external hostname goes on serving until the new one is active.
 
@@ -117,9 +140,15 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
-    domain = "" if no_external_domain and external_domain is None else external_domain
-    paths = [] if no_public_path and public_path is None else public_path
-    form = TenantForm(name, theme_colour, upstream, domain, allow_registration, paths)
+    form = TenantForm(
+        name=name,
+        theme_colour=theme_colour,
+        upstreams=emptied(upstream, [], empty=no_upstream),
+        external_domain=emptied(external_domain, "", empty=no_external_domain),
+        allow_registration=allow_registration,
+        public_paths=emptied(public_path, [], empty=no_public_path),
+        forwarding=(options or ForwardingOptions()).form(),
+    )
     async with opened() as stores:
         before = await stores.registry.get(slug)
         record = await stores.registry.change(slug, form, actor=actor())
@@ -157,7 +186,7 @@ async def resume(slug: Slug, /, *, as_json: AsJson = False) -> None:
 
 
 def described(record: TenantRecord, settings: Settings) -> dict[str, object]:
-    """Describe a tenant by the product's words."""
+    """Describe a tenant by the product's words; each field can be typed as it is shown."""
     tenant = record.tenant
     return {
         "slug": tenant.slug,
@@ -168,14 +197,22 @@ def described(record: TenantRecord, settings: Settings) -> dict[str, object]:
         "theme": tenant.branding.theme,
         "theme_colour": tenant.branding.theme_colour,
         "allow_registration": tenant.allow_registration,
-        "upstreams": [upstream.url for upstream in tenant.upstreams],
+        "upstreams": [spelled(upstream) for upstream in tenant.upstreams],
         "public_paths": list(tenant.public_paths),
+        "forwarding": forwarding.described(tenant.forwarding),
         "claims": [described_claim(claim) for claim in record.claims],
         "cname_target": record.cname_target,
         "version": tenant.version,
         "created_at": when(record.created_at),
         "updated_at": when(record.updated_at),
     }
+
+
+def _told(record: TenantRecord, settings: Settings) -> dict[str, object]:
+    """Tell people of a tenant: the same, in one list, and with the upstreams that serve it."""
+    told = {name: value for name, value in described(record, settings).items() if name != "forwarding"}
+    told["upstreams"] = told["upstreams"] or [f"{url} (the platform's)" for url in settings.default_upstreams]
+    return told | forwarding.told(record.tenant.forwarding)
 
 
 def described_claim(claim: Claim) -> dict[str, object]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from router.errors import BadInput
 from router.tenants.claims import check_external_hostname
-from router.tenants.forwarding import ForwardingForm, judge_forwarding
-from router.tenants.rows import stored_forwarding
+from router.tenants.forwarding import ForwardingForm, judge_forwarding, stored_forwarding
 from router.tenants.tenant import parse_colour, parse_name, parse_public_path
 from router.tenants.upstream_address import check_distinct, check_upstream
 

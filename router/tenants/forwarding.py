@@ -1,4 +1,4 @@
-"""How a tenant's traffic is forwarded, read field by field as an operator types it.
+"""How a tenant's traffic is forwarded: read field by field as an operator types it, and as it is stored.
 
 PURE. Each fault is a ``BadInput`` with a code of its field. What the fields do is told in docs/forwarding.md.
 """
@@ -6,12 +6,14 @@ PURE. Each fault is a ``BadInput`` with a code of its field. What the fields do 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, get_args
+
+from pydantic import TypeAdapter
 
 from router.errors import BadInput
 from router.hostname import Authority, parse_authority
-from router.tenants.tenant import Balance
+from router.tenants.tenant import Balance, Forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +31,7 @@ MAX_ANSWER_OCTETS: Final = 8192
 """All of a tenant's answer fields together: there are clients that take heads of 16 KiB and no more."""
 MAX_UPSTREAM_CA: Final = 65_536
 
+_FORWARDING: Final = TypeAdapter(Forwarding)
 _POLICIES: Final[Mapping[str, Balance]] = {policy: policy for policy in get_args(Balance)}
 _UNITS: Final = {
     "": 1,
@@ -112,6 +115,17 @@ def judge_forwarding(form: ForwardingForm) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None
     }
+
+
+def read_forwarding(stored: Mapping[str, Any]) -> Forwarding:
+    """Read the column: what is missing is as by default, what a newer version wrote besides is left out."""
+    return _FORWARDING.validate_python(stored)
+
+
+def stored_forwarding(forwarding: Forwarding) -> dict[str, Any]:
+    """Spell the column: only what differs from the defaults, so that a better default reaches everybody."""
+    default = asdict(Forwarding())
+    return {name: value for name, value in asdict(forwarding).items() if value != default[name]}
 
 
 def parse_balance(raw: str) -> Balance:

@@ -23,7 +23,8 @@ from router.storage.schema import audit, claims, new_id, tenants
 from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
 from router.tenants.claims import Claim, ClaimEvent, ClaimState, check_external_hostname, check_slug
 from router.tenants.form import Judged, TenantForm, judge
-from router.tenants.rows import TenantRecord, find_claims, find_tenant, stored_forwarding, tenant_of
+from router.tenants.forwarding import stored_forwarding
+from router.tenants.rows import TenantRecord, find_claims, find_tenant, tenant_of
 from router.tenants.tenant import Forwarding
 
 if TYPE_CHECKING:

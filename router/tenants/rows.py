@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from router.hostname import Hostname
 from router.storage.schema import claims, tenants
 from router.tenants.claims import SERVED, Claim, ClaimState
-from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
+from router.tenants.forwarding import read_forwarding
+from router.tenants.tenant import Branding, Tenant, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-_FORWARDING: Final = TypeAdapter(Forwarding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +71,6 @@ def tenant_of(row: RowMapping, held: Sequence[Claim]) -> Tenant:
         forwarding=read_forwarding(row["forwarding"]),
         version=row["version"],
     )
-
-
-def read_forwarding(stored: Mapping[str, Any]) -> Forwarding:
-    """Read the column: what is missing is as by default, what a newer version wrote besides is left out."""
-    return _FORWARDING.validate_python(stored)
-
-
-def stored_forwarding(forwarding: Forwarding) -> dict[str, Any]:
-    """Spell the column: only what differs from the defaults, so that a better default reaches everybody."""
-    default = asdict(Forwarding())
-    return {name: value for name, value in asdict(forwarding).items() if value != default[name]}
 
 
 def portal_address(held: Sequence[Claim]) -> Hostname:

@@ -108,7 +108,7 @@ def test_a_working_hostname_is_explained(ready: Shell) -> None:
     """Tenant, claim, certificate and why, upstream, and exit code 0."""
     ran = ready("explain", "ACME.portal.example.", "--json")
     assert (ran.code, ran.answer["wrong"]) == (Exit.OK, None)
-    assert ran.answer["tenant"] == {"slug": "acme", "status": "active"}
+    assert ran.answer["tenant"] == {"slug": "acme", "status": "active", "maintenance": False}
     assert ran.answer["claim"]["state"] == "active"
     certificate = ran.answer["certificate"]
     assert certificate["names"] == ["*.portal.example"]
