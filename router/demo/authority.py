@@ -122,7 +122,9 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(map(x509.DNSName, names)), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Leaf(certificate.public_bytes(Encoding.PEM), _pem(key))
+        # The authority stands in the chain too: without it nobody can tell that no link is missing.
+        chain = certificate.public_bytes(Encoding.PEM) + self.certificate.public_bytes(Encoding.PEM)
+        return Leaf(chain, _pem(key))
 
     def issued(self, bundle: Bundle) -> bool:
         """Whether a certificate is of this authority."""
@@ -133,8 +135,8 @@ class Authority:
         return True
 
 
-def prepare(data_dir: Path, hostnames: Iterable[str], *, now: float | None = None) -> Path:
-    """Make what the demo needs below ``data_dir``: the authority, and certificates in ``certs/``.
+def prepare(data_dir: Path, certs: Path, hostnames: Iterable[str], *, now: float | None = None) -> Path:
+    """Make what the demo needs: the authority below ``data_dir``, and certificates in the folder ``certs``.
 
     One certificate for the platform's domain and its sub-domains, one for each hostname elsewhere. What is
     there and good for another month is left alone. Answers the file with the authority to trust.
@@ -144,7 +146,7 @@ def prepare(data_dir: Path, hostnames: Iterable[str], *, now: float | None = Non
     platform = (str(PLATFORM_DOMAIN), f"*.{PLATFORM_DOMAIN}")
     elsewhere = [(name,) for name in hostnames if not Hostname.parse(name).is_under(PLATFORM_DOMAIN)]
     for names in (platform, *elsewhere):
-        drop(authority, data_dir / "certs", names, now=now)
+        drop(authority, certs, names, now=now)
     return authority.file
 
 

@@ -45,6 +45,7 @@ class Demo:
     """Where the demo keeps its things, and on which ports it answers (on this machine alone)."""
 
     data_dir: Path
+    certs_dir: Path
     https_port: int = 8443
     http_port: int = 8080
     health_port: int = 8081
@@ -59,11 +60,6 @@ class Demo:
     def settings_file(self) -> Path:
         """The settings, for the commands beside the demo: ``ROUTER_CONFIG=…``."""
         return self.data_dir / SETTINGS_FILE
-
-    @property
-    def certs_dir(self) -> Path:
-        """The drop-in certificates."""
-        return self.data_dir / "certs"
 
 
 def run(demo: Demo) -> int:
@@ -93,7 +89,7 @@ def _prepare(demo: Demo) -> Path:
     """Make the folder and the certificates; answer the file with the authority to trust."""
     try:
         demo.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return authority.prepare(demo.data_dir, [tenant.hostname for tenant in TENANTS])
+        return authority.prepare(demo.data_dir, demo.certs_dir, [tenant.hostname for tenant in TENANTS])
     except OSError as fault:
         sentence = f"The data folder {demo.data_dir} cannot be used: {fault.strerror}."
         raise Unavailable("data_dir_unusable", sentence) from fault
@@ -177,7 +173,8 @@ async def _supervise(demo: Demo, settings: Settings, ca_file: Path) -> int:
         await supervising.ready.wait()
         # A terminal that is closed ends the demo; only a real router takes that signal for a reload.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervising.stop)
-        welcome(demo.settings_file, ca_file, demo.https_port, with_redis=settings.redis_url is not None)
+        with_redis = settings.redis_url is not None
+        welcome(demo.settings_file, ca_file, demo.certs_dir, demo.https_port, with_redis=with_redis)
 
     async with asyncio.TaskGroup() as group:
         greeting = group.create_task(greet())

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def welcome(settings_file: Path, ca_file: Path, https_port: int, *, with_redis: bool) -> None:
+def welcome(
+    settings_file: Path, ca_file: Path, certs_dir: Path, https_port: int, *, with_redis: bool
+) -> None:
     """Print what to open, whom to trust, and what to do next."""
     console = Console(soft_wrap=True, highlight=False)
     console.print("\n[bold]tenant-router is running, with two tenants.[/]\n")
@@ -20,7 +22,9 @@ def welcome(settings_file: Path, ca_file: Path, https_port: int, *, with_redis: 
     for line in _portals(https_port):
         console.print(line, markup=False)
     cache = "a Valkey server of its own" if with_redis else "no Redis: each worker caches in its memory"
-    console.print(f"\nEverything is in {settings_file.parent} ({cache}).\n")
+    console.print(
+        f"\nEverything is in {settings_file.parent} ({cache}); the certificates are in {certs_dir}.\n"
+    )
     for title, lines in (
         ("Without a browser", _by_curl(ca_file, https_port)),
         ("Trust the demo's certificate authority", _trust(ca_file)),

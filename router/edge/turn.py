@@ -200,6 +200,9 @@ class Turn:
             "upstream failed", visit=self._visit.id, code=code, cause=cause, upstream=self._upstream_url
         )
         self._exchange = None
+        if self.answering:
+            self._connection.transport.abort()
+            return
         tenant = self._route.tenant if self._route is not None else None
         self.say(self._house.reception.error(status, code, self._visit, tenant))
 

@@ -47,7 +47,7 @@ def verified(ca_file: Path, bundle: Bundle, hostname: str) -> bool:
 
 async def test_the_demos_folder_serves_what_was_prepared(tmp_path: Path) -> None:
     """The watched folder takes the files in as any others, without a flaw, and clients trust them."""
-    ca_file = prepare(tmp_path, ["acme.portal.localhost", ELSEWHERE])
+    ca_file = prepare(tmp_path, tmp_path / "certs", ["acme.portal.localhost", ELSEWHERE])
     folder = CertificateFolder(tmp_path / "certs")
     await folder.look()
     assert folder.faults() == {}
@@ -61,17 +61,17 @@ async def test_the_demos_folder_serves_what_was_prepared(tmp_path: Path) -> None
 
 def test_a_second_start_leaves_everything_as_it_is(tmp_path: Path) -> None:
     """Who trusted the authority once need not do it again."""
-    prepare(tmp_path, [ELSEWHERE])
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE])
     before = contents(tmp_path)
-    prepare(tmp_path, [ELSEWHERE], now=NOW + 300 * DAY)
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 300 * DAY)
     assert contents(tmp_path) == before
 
 
 def test_leaves_are_renewed_in_time_by_the_same_authority(tmp_path: Path) -> None:
     """Less than a month before its end a certificate is issued anew; the authority lasts."""
-    ca_file = prepare(tmp_path, [ELSEWHERE])
+    ca_file = prepare(tmp_path, tmp_path / "certs", [ELSEWHERE])
     before = contents(tmp_path)
-    prepare(tmp_path, [ELSEWHERE], now=NOW + 380 * DAY)
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 380 * DAY)
     after = contents(tmp_path)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {
@@ -87,7 +87,7 @@ def test_leaves_are_renewed_in_time_by_the_same_authority(tmp_path: Path) -> Non
 @pytest.mark.parametrize("spoil", ["missing", "damaged", "another key", "old"])
 def test_an_authority_that_cannot_be_used_is_made_anew_with_its_leaves(tmp_path: Path, spoil: str) -> None:
     """A half-deleted or expired folder does not keep the demo from starting."""
-    ca_file = prepare(tmp_path / "one", [ELSEWHERE])
+    ca_file = prepare(tmp_path / "one", tmp_path / "one" / "certs", [ELSEWHERE])
     key, before = ca_file.with_name("ca.key"), contents(tmp_path / "one")
     match spoil:
         case "missing":
@@ -95,9 +95,11 @@ def test_an_authority_that_cannot_be_used_is_made_anew_with_its_leaves(tmp_path:
         case "damaged":
             ca_file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         case "another key":
-            key.write_bytes(prepare(tmp_path / "two", []).with_name("ca.key").read_bytes())
+            key.write_bytes(
+                prepare(tmp_path / "two", tmp_path / "two" / "certs", []).with_name("ca.key").read_bytes()
+            )
     now = NOW + 3640 * DAY if spoil == "old" else NOW
-    prepare(tmp_path / "one", [ELSEWHERE], now=now)
+    prepare(tmp_path / "one", tmp_path / "one" / "certs", [ELSEWHERE], now=now)
     after = contents(tmp_path / "one")
     assert not [name for name in before if after[name] == before[name]]
 
@@ -118,7 +120,7 @@ def test_a_replaced_or_damaged_leaf_is_issued_anew(tmp_path: Path) -> None:
 
 def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     """Private keys are 0600, in folders of 0700, and nothing is left of the drafts."""
-    prepare(tmp_path, [ELSEWHERE])
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE])
     keys = list(tmp_path.rglob("*.key"))
     assert len(keys) == 3
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
