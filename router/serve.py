@@ -66,7 +66,7 @@ from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.storage.sealing import Sealer, load_or_create_key
 from router.tenants.directory import Directory
-from router.tenants.upstream_address import forbidden
+from router.tenants.upstream_address import default_upstreams, forbidden
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -82,7 +82,7 @@ UNAVAILABLE: Final = 6
 async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     """Join the parts of a worker; nothing listens to the world yet.
 
-    Raises ``BadSettings`` (the encryption key, a theme) and ``Unavailable`` (the database, a migration).
+    Raises ``BadSettings`` (the encryption key, a theme, a default upstream) and ``Unavailable`` (the database, a migration).
     """
     async with AsyncExitStack() as stack:
         storage = await _storage(settings, stack)
@@ -208,7 +208,8 @@ def _house(
     limits, deadlines, tunnels, tasks = _limits(settings), Deadlines(), Tunnels(), Tasks()
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
-    judge = None if settings.allow_private_upstreams else _forbidden
+    private = settings.allow_private_upstreams
+    judge = None if private else _forbidden
     pools = UpstreamPools(limits, deadlines, platform_domain=settings.platform_domain, forbidden=judge)
     stack.callback(pools.abort_all)
     routes = Routes(
@@ -218,6 +219,7 @@ def _house(
         Assertions(rooms.signing_keys, f"https://{settings.platform_domain}"),
         portal=pools.own(portal_socket),
         public_port=settings.public_port,
+        default_upstreams=default_upstreams(settings.default_upstreams, allow_private=private),
     )
     answers = Answers(error_pages, public_port=settings.public_port)
     reception = Reception(rooms.directory, rooms.sessions, routes, health, answers)
@@ -250,8 +252,13 @@ def _limits(settings: Settings) -> Limits:
         idle_timeout=settings.idle_timeout,
         connect_timeout=settings.connect_timeout,
         answer_timeout=settings.answer_timeout,
+        min_body_rate=settings.min_body_rate,
         max_connections=settings.max_connections,
         max_connections_per_address=settings.max_connections_per_address,
+        max_requests_per_connection=settings.max_requests_per_connection,
+        max_handshakes=settings.max_handshakes,
+        max_upstream_connections=settings.max_upstream_connections,
+        upstream_queue=settings.upstream_queue,
     )
 
 

@@ -247,7 +247,7 @@ class Settings(BaseModel):
     answer_timeout: Seconds = Field(60, description="Seconds for the first byte of an upstream's answer.")
     min_body_rate: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         240,
-        description="Octets a second below which a body, either way, is taken for stalled.",
+        description="Octets a second below which a body, either way, is taken for stalled and cut off.",
     )
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = Field(
         5,
