@@ -82,7 +82,8 @@ UNAVAILABLE: Final = 6
 async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     """Join the parts of a worker; nothing listens to the world yet.
 
-    Raises ``BadSettings`` (the encryption key, a theme, a default upstream) and ``Unavailable`` (the database, a migration).
+    Raises ``BadSettings`` (the encryption key, a theme, a default upstream) and ``Unavailable`` (the
+    database, a migration).
     """
     async with AsyncExitStack() as stack:
         storage = await _storage(settings, stack)
