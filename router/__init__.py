@@ -10,11 +10,14 @@ The journey of a request, and the file that owns each step::
     ClientHello   edge/client_hello.py   peeked, never consumed
     certificate   certificates/keyring.py
     head          edge/client.py         httptools, then the stricter rules; edge/visit.py makes the Visit
-    tenant        tenants/directory.py   memory → Redis → database
-    session       identity/sessions.py   memory → Redis → database
-    decide        edge/decide.py         one pure function, one table
-    forward       edge/exchange.py       over edge/upstream.py, header rules from edge/headers.py
-    account       observe/logs.py        one line a visit
+    reception     edge/reception.py      what is in memory at once, what is not awaited:
+      tenant      tenants/directory.py   memory → Redis → database
+      session     identity/sessions.py   memory → Redis → database
+      decide      edge/decide.py         one pure function, one table
+    route         edge/routes.py         which upstreams, in which order (edge/balance.py), within which limits
+    turn          edge/turn.py           one request and its answer on a client's connection
+    forward       edge/exchange.py       over edge/pool.py and edge/upstream.py, fields by edge/headers.py
+    account       edge/account.py        one line a visit, written by observe/logs.py
 
 The journey of a certificate::
 
@@ -24,6 +27,6 @@ The journey of a certificate::
     serve         certificates/keyring.py swaps its entry; open connections keep theirs
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
-cli → demo → serve, supervisor → edge, portal, console → tenants, certificates, identity, mail → storage →
-observe → settings → hostname, errors.
+cli → demo → serve, supervisor → ports → edge, portal, console → tenants, certificates, identity, mail →
+storage → observe → settings → hostname, errors.
 """
