@@ -9,7 +9,7 @@ The journey of a request, and the file that owns each step::
     accept        edge/listener.py       limits, PROXY protocol
     ClientHello   edge/client_hello.py   peeked, never consumed
     certificate   certificates/keyring.py
-    head          edge/client.py         httptools, then the stricter rules; edge/visit.py makes the Visit
+    head          edge/client.py         httptools and stricter rules; edge/visit.py makes the Visit
     reception     edge/reception.py      at once what is in memory; the rest is awaited:
       tenant      tenants/directory.py   memory → Redis → database
       session     identity/sessions.py   memory → Redis → database
