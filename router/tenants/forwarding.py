@@ -53,10 +53,8 @@ _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*([!-~](?:
 
 _HOP_BY_HOP: Final = (  # RFC 9110 section 7.6.1
     "connection",
+    "http2-settings",
     "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -79,7 +77,7 @@ _OF_ONE_MESSAGE: Final = (
     "www-authenticate",
 )
 _RESERVED: Final = frozenset(_HOP_BY_HOP + _OF_ONE_MESSAGE + ("x-request-id",))
-_RESERVED_PREFIXES: Final = ("x-router-", "x-portal-", "sec-websocket-")
+_RESERVED_PREFIXES: Final = ("x-router-", "x-portal-", "proxy-", "sec-websocket-")
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
 
@@ -275,7 +273,7 @@ def _answer_field(raw: str) -> tuple[str, str]:
         )
     name, value = match.groups()
     lower = name.lower()
-    if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
+    if "_" in name or lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
         raise BadInput("reserved_answer_field", f"“{name}” is not a tenant's to set on every answer.")
     return name, value
 

@@ -15,7 +15,10 @@ from router.storage.bell import PollBell
 from router.storage.schema import audit, changes, claims, tenants
 from router.tenants.claims import ClaimState
 from router.tenants.form import MAX_PUBLIC_PATHS, MAX_UPSTREAMS, TenantForm
+from router.tenants.forwarding import ForwardingForm
 from router.tenants.registry import Registry
+from router.tenants.rows import holder_of
+from router.tenants.tenant import Forwarding, Upstream
 
 if TYPE_CHECKING:
     from router.storage.database import Database
@@ -146,6 +149,8 @@ async def test_tenants_are_listed_by_their_short_names(registry: Registry) -> No
         (replace(FORM, external_domain="globex.portal.example"), "under_platform"),
         (replace(FORM, public_paths=["/help", "help"]), "bad_public_path"),
         (replace(FORM, public_paths=["/a"] * (MAX_PUBLIC_PATHS + 1)), "bad_count"),
+        (replace(FORM, upstreams=["http://1.1.1.1", "http://1.1.1.1:80 weight=2"]), "bad_weight"),
+        (replace(FORM, forwarding=ForwardingForm(max_body="much")), "bad_max_body"),
     ],
 )
 async def test_a_bad_form_changes_nothing(
@@ -211,6 +216,103 @@ async def test_every_field_can_be_changed(registry: Registry) -> None:
     assert (tenant.branding.name, tenant.branding.theme_colour) == ("Acme", "#ffffff")
     assert [upstream.url for upstream in tenant.upstreams] == ["http://1.1.1.1:80", "https://8.8.8.8:443"]
     assert (tenant.allow_registration, tenant.public_paths) == (False, ())
+
+
+FORWARDING = ForwardingForm(
+    balance="least-connections",
+    health_path="/healthz",
+    health_interval="10",
+    health_status="204",
+    keep_host=False,
+    rewrite_location=True,
+    maintenance=True,
+    max_body="10MiB",
+    requests_per_second="100",
+    answer_timeout="20",
+    websocket_origins=["https://App.acme.com"],
+    answer_fields=["X-Frame-Options: DENY"],
+)
+FORWARDED = Forwarding(
+    balance="least_connections",
+    health_path="/healthz",
+    health_interval=10,
+    health_status=204,
+    keep_host=False,
+    rewrite_location=True,
+    maintenance=True,
+    max_body=10 * 2**20,
+    requests_per_second=100,
+    answer_timeout=20,
+    websocket_origins=("https://app.acme.com",),
+    answer_fields=(("X-Frame-Options", "DENY"),),
+)
+
+
+async def test_a_tenant_says_how_it_is_forwarded(registry: Registry, database: Database) -> None:
+    """Every field is kept from the first day, and the directory's question delivers it."""
+    assert (await registry.add("globex", FORM, actor="ada")).tenant.forwarding == Forwarding()
+    record = await registry.add("acme", replace(FORM, forwarding=FORWARDING), actor="ada")
+    assert record.tenant.forwarding == FORWARDED
+    assert [each.tenant.forwarding for each in await registry.list()] == [FORWARDED, Forwarding()]
+    async with database.read() as connection:
+        held = await holder_of(connection, "acme.portal.example")
+        stored = list(await connection.scalars(select(tenants.c.forwarding).order_by(tenants.c.slug)))
+    assert held == record.tenant
+    assert stored[1] == {}
+    _, _, _, detail = (await audited(database))[-1]
+    assert detail["answer_fields"] == [["X-Frame-Options", "DENY"]]
+
+
+async def test_a_field_of_forwarding_changes_alone(registry: Registry, database: Database) -> None:
+    """The others stay; the audit names the field, and workers are told of the hostname."""
+    before = await registry.add("acme", replace(FORM, forwarding=FORWARDING), actor="ada")
+    form = TenantForm(forwarding=ForwardingForm(maintenance=False, answer_fields=[], health_interval=30))
+    after = await registry.change("acme", form, actor="bob")
+    forwarding = replace(FORWARDED, maintenance=False, answer_fields=(), health_interval=30)
+    assert after.tenant == replace(before.tenant, forwarding=forwarding, version=2)
+    _, _, _, detail = (await audited(database))[-1]
+    assert detail == {
+        "maintenance": {"from": True, "to": None},
+        "answer_fields": {"from": [["X-Frame-Options", "DENY"]], "to": None},
+        "health_interval": {"from": 10, "to": None},
+    }
+    assert (await recorded(database))[-1] == ("hostname", "acme.portal.example")
+    counts = await counted(database)
+    assert await registry.change("acme", form, actor="bob") == after
+    assert await counted(database) == counts
+
+
+async def test_two_fields_set_at_once_are_both_kept(registry: Registry) -> None:
+    """Two operators who change different fields at the same time do not undo one another."""
+    await registry.add("acme", FORM, actor="ada")
+    forms = [ForwardingForm(maintenance=True), ForwardingForm(max_body=1), ForwardingForm(answer_timeout=2)]
+    await asyncio.gather(
+        *(registry.change("acme", TenantForm(forwarding=form), actor="ada") for form in forms)
+    )
+    forwarding = (await registry.get("acme")).tenant.forwarding
+    assert forwarding == Forwarding(maintenance=True, max_body=1, answer_timeout=2)
+
+
+async def test_weights_and_paths_of_upstreams_are_kept(registry: Registry) -> None:
+    """An upstream is its address, its path and its share."""
+    typed = ["http://1.1.1.1/app/ weight=3", "https://8.8.8.8"]
+    tenant = (await registry.add("acme", replace(FORM, upstreams=typed), actor="ada")).tenant
+    assert tenant.upstreams == (Upstream("http://1.1.1.1:80/app", 3), Upstream("https://8.8.8.8:443"))
+
+
+async def test_a_platform_with_upstreams_of_its_own_asks_for_none(database: Database, clock: Clock) -> None:
+    """A tenant may name none, then or later; where there are no default ones that is refused."""
+    registry = Registry(
+        database,
+        PollBell(),
+        platform_domain=PLATFORM,
+        allow_private_upstreams=False,
+        has_default_upstreams=True,
+        clock=clock,
+    )
+    assert (await registry.add("acme", replace(FORM, upstreams=None), actor="ada")).tenant.upstreams == ()
+    assert (await registry.add("globex", FORM, actor="ada")).tenant.upstreams != ()
+    assert (await registry.change("globex", TenantForm(upstreams=[]), actor="ada")).tenant.upstreams == ()
 
 
 async def test_saying_the_same_twice_is_no_change(registry: Registry, database: Database) -> None:

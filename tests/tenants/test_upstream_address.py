@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.errors import BadInput
+from router.errors import BadInput, BadSettings
 from router.tenants.tenant import Upstream
-from router.tenants.upstream_address import check_upstream, forbidden, parse_upstream, split_upstream
+from router.tenants.upstream_address import (
+    check_distinct,
+    check_upstream,
+    default_upstreams,
+    forbidden,
+    parse_upstream,
+    socket_path,
+    spelled,
+    split_upstream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +68,10 @@ def test_an_ipv4_address_in_ipv6_is_judged_as_itself(address: IPv4Address) -> No
         (" http://8.8.8.8:8080 ", "http://8.8.8.8:8080"),
         ("http://[2606:4700::1111]:8080", "http://[2606:4700::1111]:8080"),
         ("http://backend:8080", "http://backend:8080"),
+        ("http://backend:8080/app", "http://backend:8080/app"),
+        ("https://erp.acme.example/a/b.c/", "https://erp.acme.example:443/a/b.c"),
+        ("http://[2606:4700::1111]/app:1", "http://[2606:4700::1111]:80/app:1"),
+        ("http://backend/" + "a" * 198, "http://backend:80/" + "a" * 198),
     ],
 )
 def test_an_upstream_has_one_spelling(raw: str, url: str) -> None:
@@ -79,6 +92,35 @@ def test_an_upstream_has_one_spelling(raw: str, url: str) -> None:
         "javascript:alert(1)",
         "http://",
         "http:///path",
+        "unix:",
+        "unix:/",
+        "unix:run/erp.sock",
+        "unix:/run/../erp.sock",
+        "unix:/run/./erp.sock",
+        "unix:/run//erp.sock",
+        "unix:/run/erp sock",
+        "unix:/run/erp.sock?x",
+        "unix:/run/%65rp.sock",
+        "unix:/run/\x00erp.sock",
+        "unix:/" + "a" * 100,
+        "UNIX:/run/erp.sock",
+        "http://erp.acme.example//app",
+        "http://erp.acme.example/app//x",
+        "http://erp.acme.example/app/..",
+        "http://erp.acme.example/../app",
+        "http://erp.acme.example/./app",
+        "http://erp.acme.example/a%2e",
+        "http://erp.acme.example/a;b",
+        "http://erp.acme.example/a\\b",
+        "http://erp.acme.example/ä",
+        "http://erp.acme.example/app?x",
+        "http://erp.acme.example/app#x",
+        "http://erp.acme.example/user:hush@x?",
+        "http://erp.acme.example/" + "a" * 200,
+        "http://erp.acme.example\tweight=3",
+        "http://erp.acme.example weight 3",
+        "http://erp.acme.example Weight=3",
+        "weight=3 http://erp.acme.example",
         "http://erp.acme.example?x",
         "http://erp.acme.example#x",
         "http://user@erp.acme.example",
@@ -135,10 +177,78 @@ def test_a_private_upstream_needs_the_platforms_leave(raw: str) -> None:
     parse_upstream(raw, allow_private=True)
 
 
+def test_a_unix_socket_needs_the_platforms_leave() -> None:
+    """A socket is a door into this machine: whoever may name one may speak to what is behind it."""
+    assert parse_upstream("unix:/run/erp/app.sock", allow_private=True) == Upstream("unix:/run/erp/app.sock")
+    with pytest.raises(BadInput) as fault:
+        parse_upstream("unix:/run/erp/app.sock", allow_private=False)
+    assert fault.value.code == "private_upstream"
+
+
+@pytest.mark.parametrize(
+    ("raw", "upstream"),
+    [
+        ("http://backend:80 weight=3", Upstream("http://backend:80", 3)),
+        ("http://backend:80/app   weight=100 ", Upstream("http://backend:80/app", 100)),
+        ("unix:/run/erp.sock weight=2", Upstream("unix:/run/erp.sock", 2)),
+        ("http://backend:80 weight=1", Upstream("http://backend:80")),
+    ],
+)
+def test_an_upstream_may_have_a_weight(raw: str, upstream: Upstream) -> None:
+    """Its share beside the tenant's others; what is written for people can be typed again."""
+    assert parse_upstream(raw, allow_private=True) == upstream
+    assert parse_upstream(spelled(upstream), allow_private=True) == upstream
+
+
+@pytest.mark.parametrize(
+    "weight", ["0", "101", "999", "1000", "-1", "1.5", "", "three", "3 weight=4", "\u0663"]
+)
+def test_a_weight_that_is_none_is_refused(weight: str) -> None:
+    """A whole number from 1 to 100."""
+    with pytest.raises(BadInput) as fault:
+        parse_upstream(f"http://backend weight={weight}", allow_private=True)
+    assert fault.value.code == "bad_weight"
+
+
+def test_upstreams_are_named_once() -> None:
+    """What is said twice counts once; with two weights it cannot be meant."""
+    one, two = Upstream("http://a:80"), Upstream("http://b:80", 3)
+    assert check_distinct([one, two, one]) == (one, two)
+    with pytest.raises(BadInput) as fault:
+        check_distinct([one, two, Upstream("http://a:80", 2)])
+    assert fault.value.code == "bad_weight"
+
+
+def test_the_platforms_upstreams_are_read_by_the_same_rules() -> None:
+    """What is wrong with the setting is told as one of the settings' faults."""
+    given = ["http://backend:80 weight=3", "https://erp.acme.example"]
+    expected = (Upstream("http://backend:80", 3), Upstream("https://erp.acme.example:443"))
+    assert default_upstreams(given, allow_private=False) == expected
+    assert default_upstreams([], allow_private=False) == ()
+    for wrong in (["http://127.0.0.1"], ["unix:/run/x"], ["http://a", "http://a weight=2"]):
+        with pytest.raises(BadSettings) as fault:
+            default_upstreams(wrong, allow_private=False)
+        assert fault.value.code == "bad_default_upstream"
+        assert "ROUTER_DEFAULT_UPSTREAMS" in fault.value.sentence
+
+
+@given(st.text(st.sampled_from("htp:/unixweg=13 .%?#@a[]"), max_size=40))
+def test_no_text_breaks_the_parser(raw: str) -> None:
+    """Whatever is typed is read or refused, and what is read is read the same again."""
+    try:
+        upstream = parse_upstream(raw, allow_private=True)
+    except BadInput:
+        return
+    assert parse_upstream(spelled(upstream), allow_private=True) == upstream
+
+
 def test_a_url_is_taken_apart_again() -> None:
     """Whoever connects gets the host as a resolver wants it."""
     assert split_upstream("http://[2606:4700::1111]:8080") == ("2606:4700::1111", 8080)
     assert split_upstream("https://erp.acme.example:443") == ("erp.acme.example", 443)
+    assert split_upstream("http://[2606:4700::1111]:8080/a:b") == ("2606:4700::1111", 8080)
+    assert socket_path("unix:/run/erp.sock") == "/run/erp.sock"
+    assert socket_path("http://erp.acme.example:80") is None
 
 
 class Resolving(asyncio.SelectorEventLoop):
@@ -155,10 +265,10 @@ class Resolving(asyncio.SelectorEventLoop):
         return [(2, 1, 6, "", (answer, port)) for answer in self.answers]
 
 
-def check_with(answers: Sequence[str], *, allow_private: bool = False) -> Upstream:
+def check_with(answers: Sequence[str], *, allow_private: bool = False, path: str = "") -> Upstream:
     """Check an upstream whose name leads to these addresses."""
     with asyncio.Runner(loop_factory=lambda: Resolving(answers)) as runner:
-        return runner.run(check_upstream("http://erp.acme.example", allow_private=allow_private))
+        return runner.run(check_upstream(f"http://erp.acme.example{path}", allow_private=allow_private))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +279,8 @@ def test_a_name_that_leads_to_a_private_address_is_refused_when_saved(answers: l
     with pytest.raises(BadInput) as fault:
         check_with(answers)
     assert fault.value.code == "private_upstream"
+    with pytest.raises(BadInput):
+        check_with(answers, path="/app weight=3")
     check_with(answers, allow_private=True)
 
 
