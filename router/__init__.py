@@ -14,7 +14,7 @@ The journey of a request, and the file that owns each step::
       tenant      tenants/directory.py   memory → Redis → database
       session     identity/sessions.py   memory → Redis → database
       decide      edge/decide.py         one pure function, one table
-    route         edge/routes.py         which upstreams, in which order (edge/balance.py), within which limits
+    route         edge/routes.py         which upstreams (edge/balance.py), within which limits
     turn          edge/turn.py           one request and its answer on a client's connection
     forward       edge/exchange.py       over edge/pool.py and edge/upstream.py, fields by edge/headers.py
     account       edge/account.py        one line a visit, written by observe/logs.py
