@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nginx import start_nginx
@@ -47,6 +49,13 @@ def start_upstream(stage: Stage) -> None:
     port = stage.upstream_port
     http = _UPSTREAM.format(port=port, whoami=WHO_AM_I, body="x" * BODY_BYTES)
     start_nginx(stage, "upstream", http, core=stage.cores.backstage).wait_for_port(port)
+
+
+def start_streams(stage: Stage) -> None:
+    """Start the upstream for large bodies and WebSockets."""
+    program, port = Path(__file__).with_name("streams.py"), stage.streams_port
+    command = [sys.executable, str(program), str(port)]
+    stage.start("streams", command, core=stage.cores.backstage).wait_for_port(port)
 
 
 def start_auth(stage: Stage) -> None:

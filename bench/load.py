@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from processes import BenchError, find_program
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stage import Stage
 
 CONNECTIONS = 32
+PACED_CONNECTIONS = 128
 
 # wrk takes the server name and Host from the address; only where it connects to is said here.
 _SCRIPT = """\
@@ -41,16 +42,44 @@ class Load:
     p99: float
 
 
+# A pause before each request, of whole milliseconds: what a connection waits does not depend on how soon it
+# was answered, and with so many of them hardly any is waiting for an answer when its turn comes. The first
+# pauses keep requests apart from the handshakes.
+_PAUSES = """\
+local pauses = 0
+function delay()
+   pauses = pauses + 1
+   return math.random(0, {longest}) + (pauses <= {connections} and {quiet} or 0)
+end
+"""
+_QUIET = 500
+
+
 def put_load(peer: Peer, stage: Stage, seconds: int) -> Load:
-    """Ask ``peer`` for pages for ``seconds``, over connections that are kept.
+    """Ask ``peer`` for pages for ``seconds``, over connections that are kept and ask again once answered.
 
     Raises ``BenchError`` if a single request failed or was refused: the figures would be of other work.
     """
+    return _run(peer, stage, seconds, CONNECTIONS, _SCRIPT)
+
+
+def put_paced_load(peer: Peer, stage: Stage, seconds: int, rate: float) -> Load:
+    """Ask ``peer`` for about ``rate`` pages a second, each connection when it chooses to.
+
+    The rate counts from when the handshakes are over. Raises as ``put_load`` does.
+    """
+    longest = 2000 * PACED_CONNECTIONS / rate
+    pauses = _PAUSES.format(longest=round(longest), connections=PACED_CONNECTIONS, quiet=_QUIET)
+    load = _run(peer, stage, seconds + 1, PACED_CONNECTIONS, _SCRIPT + pauses)
+    return replace(load, seconds=load.seconds - (_QUIET + longest / 2) / 1000)
+
+
+def _run(peer: Peer, stage: Stage, seconds: int, connections: int, lua: str) -> Load:
     script = stage.folder / "load.lua"
-    script.write_text(_SCRIPT)
+    script.write_text(lua)
     headers = {**BROWSER_HEADERS, "Cookie": f"{SESSION_COOKIE}={peer.token}"}
     command = [find_program("taskset"), "--cpu-list", str(stage.cores.load), find_program("wrk")]
-    command += ["--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s"]
+    command += ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += [part for name, value in headers.items() for part in ("--header", f"{name}: {value}")]
     command += ["--script", str(script), f"https://{HOSTNAME}:{peer.port}/invoices"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 20)

@@ -20,7 +20,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/{name}.pid;
 error_log {folder}/{name}.error.log warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 32768; }}
 http {{
     default_type text/plain;
     keepalive_requests 1000000000;
@@ -36,8 +36,14 @@ http {{
 
 _ACCESS_LOG = "access_log {folder}/{name}.access.log combined buffer=64k flush=1s;"
 
+# What follows the session cache is for large bodies and WebSockets: streamed both ways, as by everyone else
+# here, and in pieces larger than by default, which are faster.
 _TLS_SERVER = """\
     {access_log}
+    map $http_upgrade $connection_upgrade {{
+        default upgrade;
+        '' '';
+    }}
     upstream application {{
         server 127.0.0.1:{upstream_port};
         keepalive 64;
@@ -50,8 +56,15 @@ _TLS_SERVER = """\
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.3;
+        ssl_session_cache shared:tls:1m;
+        client_max_body_size 0;
+        client_body_buffer_size 64k;
+        proxy_request_buffering off;
+        proxy_max_temp_file_size 0;
+        proxy_buffers 8 64k;
         proxy_http_version 1.1;
-        proxy_set_header Connection "";
+        proxy_set_header Connection $connection_upgrade;
+        proxy_set_header Upgrade $http_upgrade;
         proxy_set_header Host $http_host;
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto https;

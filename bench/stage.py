@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trustme
 from processes import BenchError, Process, free_port, started
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from contextlib import ExitStack
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 PLATFORM_DOMAIN = "portal.bench.test"
 SLUG = "acme"
@@ -55,8 +56,9 @@ class Cores:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Folder, cores, certificate, the upstream's and the auth service's ports.
+    """Folder, cores, certificate, the ports of the upstreams and of the auth service.
 
+    ``upstream_port`` is the one for the peers to forward to.
     ``token`` is the session cookie's value that the auth service knows; the router hands out its own, of the
     same length. What is started on the stage ends when ``stack`` unwinds.
     """
@@ -69,7 +71,15 @@ class Stage:
     key: Path
     authority: Path
     upstream_port: int
+    streams_port: int
     auth_port: int
+
+    @contextmanager
+    def scene(self, upstream_port: int) -> Iterator[Stage]:
+        """Lend a stage of the same set-up with a folder of its own, whose peers end with it."""
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder)))
+            yield replace(self, folder=folder, stack=stack, upstream_port=upstream_port)
 
     def start(
         self, name: str, command: Sequence[str], *, core: int, environment: Mapping[str, str] | None = None
@@ -98,6 +108,7 @@ def build_stage(folder: Path, stack: ExitStack) -> Stage:
         key=key,
         authority=root,
         upstream_port=free_port(),
+        streams_port=free_port(),
         auth_port=free_port(),
     )
 

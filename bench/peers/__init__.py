@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from peers import haproxy_plain, nginx_auth, nginx_plain, tenant_router
+from peers import (
+    aiohttp_plain,
+    caddy,
+    configurable_http_proxy,
+    envoy,
+    haproxy_plain,
+    nginx_auth,
+    nginx_plain,
+    tenant_router,
+)
 
 if TYPE_CHECKING:
     from peers.peer import Recipe
@@ -13,8 +22,9 @@ RECIPES: Final[tuple[Recipe, ...]] = (
     nginx_plain.RECIPE,
     nginx_auth.RECIPE,
     haproxy_plain.RECIPE,
+    envoy.RECIPE,
+    caddy.RECIPE,
+    configurable_http_proxy.RECIPE,
+    aiohttp_plain.RECIPE,
     tenant_router.RECIPE,
 )
-
-# What the others are compared with, column by column.
-BASELINES: Final = (nginx_plain.RECIPE.name, nginx_auth.RECIPE.name)

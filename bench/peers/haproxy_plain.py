@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _CONFIGURATION = """\
 global
     nbthread 1
+    maxconn 12000
+    no strict-limits
     log stdout format raw local0
     ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
@@ -26,6 +28,7 @@ defaults
     timeout connect 3s
     timeout client 75s
     timeout server 60s
+    timeout tunnel 60s
     http-reuse always
 frontend tenants
     bind 127.0.0.1:{port} ssl crt {pem} alpn http/1.1

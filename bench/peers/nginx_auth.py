@@ -30,7 +30,8 @@ _INSIDE = """\
             auth_request_set $portal_email $upstream_http_x_portal_email;
             auth_request_set $portal_customer $upstream_http_x_portal_customer;
             auth_request_set $portal_assertion $upstream_http_x_portal_jwt_assertion;
-            proxy_set_header Connection "";
+            proxy_set_header Connection $connection_upgrade;
+            proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Host $http_host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto https;

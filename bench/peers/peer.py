@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A proxy that runs: its HTTPS port on 127.0.0.1 and the session cookie's value to show it."""
+    """A proxy that runs: its HTTPS port on 127.0.0.1 and the session cookie's value to show it.
+
+    ``visitors`` are more hostnames that it serves, each with a cookie's value, where a scenario made them.
+    """
 
     process: Process
     port: int
     token: str
     version: str
+    visitors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processes import BenchError, Process, free_port
@@ -17,24 +18,29 @@ from stage import EMAIL, PLATFORM_DOMAIN, SLUG
 from peers.peer import Peer, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stage import Stage
 
 _PROGRAM = (sys.executable, "-m", "router")
 _PASSWORD = "a long benchmark password"  # noqa: S105 - a sample, for a database that lives a minute
 _READY_SECONDS = 30.0
 _OK = 200
+_CONNECTIONS = 20_000
 
 
-def _start(stage: Stage) -> Peer:
+def start(stage: Stage, enlarge: Callable[[Path], tuple[tuple[str, str], ...]] | None = None) -> Peer:
+    """Start the router; ``enlarge`` may add to its data folder before, and tells which visitors it added."""
     port, health_port = free_port(), free_port()
     environment = _environment(stage, port, health_port)
     _set_up(stage, environment)
+    visitors = enlarge(Path(environment["ROUTER_DATA_DIR"])) if enlarge else ()
     process = stage.start(
         "tenant-router", [*_PROGRAM, "serve"], core=stage.cores.proxy, environment=environment
     )
     _wait_until_ready(process, health_port)
     token = sign_in(port, stage, EMAIL, _PASSWORD)
-    return Peer(process, port, token, version("tenant-router"))
+    return Peer(process, port, token, version("tenant-router"), visitors)
 
 
 def _environment(stage: Stage, port: int, health_port: int) -> dict[str, str]:
@@ -52,6 +58,8 @@ def _environment(stage: Stage, port: int, health_port: int) -> dict[str, str]:
         "ROUTER_WORKERS": "1",
         "ROUTER_ALLOW_PRIVATE_UPSTREAMS": "true",
         "ROUTER_DRAIN_GRACE": "0",
+        "ROUTER_MAX_CONNECTIONS": str(_CONNECTIONS),
+        "ROUTER_MAX_CONNECTIONS_PER_ADDRESS": str(_CONNECTIONS),  # they all come from this machine
     }
 
 
@@ -93,4 +101,4 @@ def _wait_until_ready(process: Process, health_port: int) -> None:
     raise BenchError(f"The router does not become ready. It said:\n{process.last_words()}")
 
 
-RECIPE = Recipe("tenant-router", "tenant-router", checks_session=True, start=_start)
+RECIPE = Recipe("tenant-router", "tenant-router", checks_session=True, start=start)

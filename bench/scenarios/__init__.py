@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scenarios import keep_alive
+from scenarios import bulk, handshakes, idle, keep_alive, latency, scale, websocket
 
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (keep_alive.SCENARIO,)
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    keep_alive.SCENARIO,
+    handshakes.FULL,
+    handshakes.RESUMED,
+    bulk.DOWN,
+    bulk.UP,
+    idle.SCENARIO,
+    websocket.SCENARIO,
+    latency.SCENARIO,
+    scale.SCENARIO,
+)
