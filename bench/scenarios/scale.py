@@ -26,7 +26,7 @@ def _recipe(tenants: int, in_use: int) -> Recipe:
     def start(stage: Stage) -> Peer:
         return tenant_router.start(stage, partial(fill, tenants=tenants, in_use=in_use))
 
-    title = f"{tenants:,} tenants, {in_use:,} certificates:"
+    title = f"{tenants:,} tenants, {in_use:,} certificates, tenant-router"
     return Recipe(f"{tenant_router.RECIPE.name}@{tenants}", title, checks_session=True, start=start)
 
 

@@ -50,9 +50,10 @@ class Scenario:
 
     ``figure`` names what is measured, with its unit. ``goal`` is what the router is to reach. ``recipes`` are
     the peers that the goal is about, and the default; every peer takes part when asked for by name or in a
-    full run. Where a scenario starts peers of its own kind, ``in_full`` are those of a full run. ``baselines`` are the names of those that the others are compared with.
-    ``streams`` says that peers forward to the upstream for large bodies and WebSockets. ``repeats`` is false
-    where a second round on the same process would find what the first one left behind.
+    full run. Where a scenario starts peers of its own kind, ``in_full`` are those of a full run.
+    ``baselines`` are the names of those that the others are compared with. ``streams`` says that peers
+    forward to the upstream for large bodies and WebSockets. ``repeats`` is false where a second round on the
+    same process would find what the first one left behind.
     """
 
     name: str
