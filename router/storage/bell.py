@@ -11,6 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from router.storage.cache import connect_redis
+from router.storage.cancellation import heeding_cancellation
 from router.storage.engines import driver_url
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Bell(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections; call it when nobody waits any more."""
         ...
 
 
@@ -117,18 +118,23 @@ class RedisBell:
         """Wake the feeds of all workers of all nodes."""
         self._rung.set()
         try:
-            await self._redis.publish(self._channel, b"")
+            with heeding_cancellation():
+                await self._redis.publish(self._channel, b"")
         except (RedisError, OSError) as fault:
             _log.debug("bell not heard elsewhere", cause=str(fault))
 
     async def wait(self, timeout: float) -> None:  # noqa: ASYNC109 - see Bell
         """Wait for a ring from any worker."""
+        with heeding_cancellation():
+            await self._wait(timeout)
+        self._rung.clear()
+
+    async def _wait(self, timeout: float) -> None:  # noqa: ASYNC109 - see Bell
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while (left := deadline - loop.time()) > 0:
             if self._rung.is_set() or await self._heard(min(left, 0.1)):
-                break
-        self._rung.clear()
+                return
 
     async def close(self) -> None:
         """Unsubscribe and let go of every connection."""
@@ -137,10 +143,12 @@ class RedisBell:
 
     async def _heard(self, patience: float) -> bool:
         try:
-            if self._subscription is None:
-                self._subscription = self._redis.pubsub()
-                await self._subscription.subscribe(self._channel)
-            return await self._subscription.get_message(timeout=patience) is not None
+            subscription = self._subscription
+            if subscription is None:
+                subscription = self._subscription = self._redis.pubsub()
+                with heeding_cancellation():
+                    await subscription.subscribe(self._channel)
+            return await subscription.get_message(timeout=patience) is not None
         except (RedisError, OSError):
             await self._hang_up()
             return await _until(self._rung, patience)

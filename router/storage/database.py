@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from router.errors import Unavailable
+from router.storage.cancellation import heeding_cancellation
 from router.storage.engines import WRITING, driver_url, make_engine, prepare_file
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Database:
     async def _transaction(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
         # Cancelling is how SQLAlchemy learns that a connection is not to be used again, so the limit is ours
         # and not the driver's: asyncpg's own timeout would wait for a rollback that may never be answered.
-        with self._translated():
+        with heeding_cancellation(), self._translated():
             async with AsyncExitStack() as stack:
                 connection = await self._connect(stack)
                 connection = await connection.execution_options(**options)
@@ -119,8 +120,9 @@ class Database:
         if not self.healthy:
             self._retry_at = self._clock() + _PAUSE
         try:
-            async with asyncio.timeout(_CONNECT_WAIT):
-                return await stack.enter_async_context(self._engine.connect())
+            with heeding_cancellation():
+                async with asyncio.timeout(_CONNECT_WAIT):
+                    return await stack.enter_async_context(self._engine.connect())
         except (DBAPIError, OSError):
             self._retry_at = self._clock() + _PAUSE
             raise

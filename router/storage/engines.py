@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,6 +69,7 @@ def make_engine(url: URL, *, pool_size: int, pool_wait: float) -> AsyncEngine:
         engine = create_async_engine(url, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _release_sqlite)
         return engine
     return create_async_engine(
         url,
@@ -104,6 +105,14 @@ def _begin_sqlite(connection: Connection) -> None:
     # wrote in between, whatever the busy timeout: writers take the lock first.
     writing = connection.get_execution_options().get(WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _release_sqlite(connection: Any, _entry: ConnectionPoolEntry, _fault: BaseException | None) -> None:  # noqa: ANN401 - the driver's own type
+    # After a cancelled statement, SQLAlchemy closes the connection. But a statement that was not read to its
+    # end keeps a closed connection half open (sqlite3_close_v2), and the write lock with it, until Python
+    # collects the garbage. A rollback lets go of the lock at once.
+    with suppress(sqlite3.Error, ValueError):
+        connection.run_async(lambda driver: asyncio.shield(driver.rollback()))
 
 
 async def prepare_file(url: URL) -> None:

@@ -177,13 +177,18 @@ async def test_a_feed_cut_off_for_long_has_everything_flushed(database: Database
     """After hours without the database, rows may have been pruned unread: subscribers flush and go on."""
     now = 0.0
     bell = PollBell()
-    feed = ChangeFeed(database, bell, period=60, clock=lambda: now)
+    flaky = _Flaky(database)
+    feed = ChangeFeed(flaky, bell, period=0.05, clock=lambda: now)
     witness = Witness(feed, "tenant")
     async with _running(feed), asyncio.timeout(5):
         await feed.caught_up(await _record(database, "tenant", "before", bell=bell))
+        flaky.away = True
+        last = await _record(database, "tenant", "missed?", bell=bell)
+        await until(lambda: flaky.refused > 0)
         now = KEEP / 2 + 1
         with capture_logs() as logs:
-            await feed.caught_up(await _record(database, "tenant", "missed?", bell=bell))
+            flaky.away = False
+            await feed.caught_up(last)
         assert witness.resets == 1
         assert logs[0]["event"].startswith("changes may have been missed")
         await feed.caught_up(await _record(database, "tenant", "after", bell=bell))

@@ -97,6 +97,7 @@ async def _running(*workers: Worker) -> AsyncIterator[None]:
         finally:
             for feed in feeds:
                 feed.cancel()
+            await asyncio.wait(feeds)
             for worker in workers:
                 await worker.close()
 
