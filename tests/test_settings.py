@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from dataclasses import fields
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from router.edge.limits import Limits
 from router.errors import BadSettings
 from router.hostname import Hostname
 from router.settings import Settings, load_settings
@@ -51,6 +53,8 @@ def test_every_kind_of_value_is_read_from_the_environment(tmp_path: Path) -> Non
             "ROUTER_ALLOW_PRIVATE_UPSTREAMS": "true",
             "ROUTER_SESSION_IDLE": "600",
             "ROUTER_ANSWER_TIMEOUT": "2.5",
+            "ROUTER_DEFAULT_UPSTREAMS": "http://erp.example:8080/app weight=3, unix:/run/erp.sock",
+            "ROUTER_MIN_BODY_RATE": "1000",
         },
         folder=tmp_path,
     )
@@ -62,6 +66,16 @@ def test_every_kind_of_value_is_read_from_the_environment(tmp_path: Path) -> Non
     assert settings.sealing_keys == (bytes(range(32)), bytes(range(32)))
     assert settings.allow_private_upstreams
     assert (settings.session_idle, settings.answer_timeout) == (600, 2.5)
+    assert settings.default_upstreams == ("http://erp.example:8080/app weight=3", "unix:/run/erp.sock")
+    assert settings.min_body_rate == 1000
+
+
+def test_the_edge_and_the_settings_agree_on_the_defaults(tmp_path: Path) -> None:
+    """A limit that nobody set is the one that is documented."""
+    settings = load_settings(DOMAIN, folder=tmp_path)
+    limits = {field.name: field.default for field in fields(Limits) if field.name in Settings.model_fields}
+    assert {name: getattr(settings, name) for name in limits} == limits
+    assert {"min_body_rate", "max_handshakes", "upstream_queue"} <= set(limits)
 
 
 def test_the_stronger_source_wins_and_is_named(tmp_path: Path) -> None:
@@ -122,6 +136,15 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
         ("ROUTER_HEAD_TIMEOUT", "0", "greater than 0"),
         ("ROUTER_HEAD_TIMEOUT", "nan", "less than or equal to 86400"),
         ("ROUTER_DRAIN_GRACE", "-1", "greater than or equal to 0"),
+        ("ROUTER_DEFAULT_UPSTREAMS", "erp.example", "http://HOST:PORT"),
+        ("ROUTER_DEFAULT_UPSTREAMS", "http://a,ftp://b", "http://HOST:PORT"),
+        ("ROUTER_DEFAULT_UPSTREAMS", "http://user:hush@erp.example", "http://HOST:PORT"),
+        ("ROUTER_DEFAULT_UPSTREAMS", "http://a weight=x", "http://HOST:PORT"),
+        ("ROUTER_MIN_BODY_RATE", "0", "greater than or equal to 1"),
+        ("ROUTER_MAX_REQUESTS_PER_CONNECTION", "0", "greater than or equal to 1"),
+        ("ROUTER_MAX_HANDSHAKES", "0", "greater than or equal to 1"),
+        ("ROUTER_MAX_UPSTREAM_CONNECTIONS", "0", "greater than or equal to 1"),
+        ("ROUTER_UPSTREAM_QUEUE", "-1", "greater than or equal to 0"),
         ("ROUTER_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ],
 )

@@ -14,7 +14,7 @@ from router.cli.output import Exit
 from router.hostname import Hostname
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.rows import TenantRecord
-from router.tenants.tenant import Branding, Tenant, Upstream
+from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
 from tests.cli.conftest import ACME, issue
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ GOOD = Facts(
 )
 OTHER = replace(CLAIM, id="clm_2", slug="globex", state=ClaimState.PENDING)
 SUSPENDED = replace(GOOD.record, tenant=replace(TENANT, status="suspended")) if GOOD.record else None
+RESTING = (
+    replace(GOOD.record, tenant=replace(TENANT, forwarding=Forwarding(maintenance=True)))
+    if GOOD.record
+    else None
+)
 EXPIRED = Shown("crt_1", (NAME,), int(NOW) - 1, covers=True, why="it is the newest")
 FOREIGN = Shown("crt_1", ("x.example",), int(NOW) + 1, covers=False, why="it is the newest")
 AWAY = (
@@ -59,6 +64,7 @@ def test_nothing_is_wrong_when_nothing_is() -> None:
         (replace(GOOD, claim=None, claims=(OTHER, CLAIM), record=None), "claimed_by_several", "globex, acme"),
         (replace(GOOD, claim=OTHER), "claim_not_active", f"domain activate {NAME}"),
         (replace(GOOD, record=SUSPENDED), "tenant_suspended", "tenant resume acme"),
+        (replace(GOOD, record=RESTING), "tenant_in_maintenance", "tenant set acme --no-maintenance"),
         (replace(GOOD, shown=None), "no_certificate", "--tenant acme"),
         (replace(GOOD, shown=None, claim=replace(CLAIM, kind="platform")), "no_certificate", "--platform"),
         (replace(GOOD, shown=FOREIGN), "no_certificate", f"covers {NAME}"),
@@ -68,6 +74,7 @@ def test_nothing_is_wrong_when_nothing_is() -> None:
             "encryption_key_missing",
             "No key.",
         ),
+        (replace(GOOD, probes=()), "upstream_missing", "tenant set acme --upstream"),
         (replace(GOOD, probes=AWAY), "upstream_unreachable", "refused; http://8.8.8.8:80: no answer"),
         # Of several faults, the one that a request meets first.
         (replace(GOOD, claim=OTHER, shown=None, probes=AWAY), "claim_not_active", "pending"),
@@ -162,6 +169,44 @@ def test_an_upstream_that_is_away_is_named(ready: Shell) -> None:
     answer = ready("explain", "acme.portal.example", "--json").answer
     assert answer["wrong"]["code"] == "upstream_unreachable"
     assert str(port) in answer["wrong"]["sentence"]
+
+
+def test_maintenance_is_told(ready: Shell) -> None:
+    """Why a portal answers 503, and how it ends; the rest is looked at all the same."""
+    ready("tenant", "set", "acme", "--maintenance")
+    ran = ready("explain", "acme.portal.example", "--json")
+    assert (ran.code, ran.answer["wrong"]["code"]) == (Exit.WRONG, "tenant_in_maintenance")
+    assert ran.answer["tenant"]["maintenance"] is True
+    assert [each["answers"] for each in ran.answer["upstreams"]] == ["yes"]
+    assert "acme (active, in maintenance)" in ready("explain", "acme.portal.example").out
+
+
+def test_a_socket_is_asked_too(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the same rules: whether it answers, and whether it may be asked at all."""
+    path = str(ready.folder / "erp.sock")
+    ready("tenant", "set", "acme", "--upstream", f"unix:{path}")
+    assert "No such file" in ready("explain", "acme.portal.example", "--json").answer["wrong"]["sentence"]
+    with closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(path)
+        listening.listen()
+        assert ready("explain", "acme.portal.example", "--json").answer["wrong"] is None
+        monkeypatch.setenv("ROUTER_ALLOW_PRIVATE_UPSTREAMS", "false")
+        wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert "socket is private" in wrong["sentence"]
+
+
+def test_the_platforms_upstreams_are_asked_where_a_tenant_has_none(
+    ready: Shell, upstream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Explain follows the way of a request: own upstreams, else the default ones, else none."""
+    monkeypatch.setenv("ROUTER_DEFAULT_UPSTREAMS", f"{upstream}/app")
+    ready("tenant", "set", "acme", "--no-upstream")
+    ran = ready("explain", "acme.portal.example", "--json")
+    assert ran.answer["upstreams"] == [{"url": f"{upstream}/app", "answers": "yes"}]
+    assert ran.code == Exit.OK
+    monkeypatch.delenv("ROUTER_DEFAULT_UPSTREAMS")
+    ran = ready("explain", "acme.portal.example", "--json")
+    assert (ran.code, ran.answer["wrong"]["code"]) == (Exit.WRONG, "upstream_missing")
 
 
 def test_an_upstream_that_became_private_is_not_asked(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
