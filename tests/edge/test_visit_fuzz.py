@@ -51,7 +51,7 @@ LINES = st.sampled_from(
         *(b"X-Forwarded-For: a, b", b"GET / HTTP/1.1", b"0", b"Trailer: X-A", b"TE: trailers"),
     ]
 )
-ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\r\n", b" \r\n"])
+ENDS = st.sampled_from([*[b"\r\n"] * 5, b"\n", b"\r", b"\r\r\n", b" \r\n"])
 
 
 def read(octets: bytes) -> Visit | Refused:
@@ -119,13 +119,13 @@ def test_lines_in_any_order_with_any_ends(lines: list[tuple[bytes, bytes]]) -> N
     """The same for lines made to be misread; what is accepted has the one Host, and no bare CR or LF."""
     fields = b"".join(line + end for line, end in lines)
     request = b"GET / HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n" + fields + b"\r\n"
+    request = request.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"  # where client.py ends a head
     visit = check(request)
     if visit is not None:
         assert visit.hostname == HOST
-        before = request.partition(b"\r\n\r\n")[0].replace(b"\r\n", b"")
-        assert b"\r" not in before
-        assert b"\n" not in before
-        assert request.endswith(b"\r\n\r\n")
+        without_ends = request.replace(b"\r\n", b"")
+        assert b"\r" not in without_ends
+        assert b"\n" not in without_ends
 
 
 @given(st.sampled_from(HEADS), st.integers(0, 400))
