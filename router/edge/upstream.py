@@ -217,6 +217,8 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self, *, clean: bool) -> None:
         """Go back to the pool, if the visit left the connection ``clean`` and the upstream keeps it open."""
         if clean and self._keep_alive and not self.transport.is_closing():
+            # Its client may not have caught up with the end of the answer: that holds nobody else back.
+            self.transport.resume_reading()
             self._pool.give_back(self)
         else:
             self.transport.close()
