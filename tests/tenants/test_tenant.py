@@ -11,6 +11,7 @@ from router.errors import BadInput
 from router.hostname import Hostname
 from router.tenants.tenant import (
     Branding,
+    Forwarding,
     Tenant,
     Upstream,
     parse_colour,
@@ -28,6 +29,9 @@ TENANT = Tenant(
     status="suspended",
     allow_registration=True,
     public_paths=("/help",),
+    forwarding=Forwarding(
+        maintenance=True, websocket_origins=("https://a.example",), answer_fields=(("X-A", "b"),)
+    ),
     version=7,
 )
 
@@ -46,6 +50,8 @@ def test_a_tenant_survives_the_cache() -> None:
         (b'"billing.acme.example"', b'"billing..acme"'),
         (b'"suspended"', b'"deleted"'),
         (b'"version":7', b'"version":"x"'),
+        (b'"round_robin"', b'"random"'),
+        (b'["X-A","b"]', b'["X-A"]'),
         (b'"id":"tnt_1",', b""),
     ],
 )
