@@ -111,7 +111,14 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let the answer come again: the client has caught up."""
         self._unsent = -1
-        self.deadline = NEVER
+        if self._state is _State.HEAD:  # the answer was whole already, only not read
+            self._wait_for_head()
+        elif self._state is _State.BODY:
+            self._wait_for_body()
+        elif self._state is _State.ENDING:
+            self._wait(_LINGER)
+        else:
+            self.deadline = NEVER
         self._hold_answer(hold=False)
 
     # -- what the clock and the house call --------------------------------------------------------------
@@ -156,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
         self._body_held = False
         if keep_alive:
             self._state = _State.HEAD
-            self._wait(self._house.limits.head_timeout if self._held else self._house.limits.idle_timeout)
+            self._wait_for_head()
             self._pause_or_resume()
             self._read()
         else:
@@ -301,6 +308,10 @@ class ClientConnection(asyncio.Protocol):
     def _enough(self) -> float:
         """Octets in one ``stall_timeout`` that show that a slow client is moving all the same."""
         return self._house.limits.min_body_rate * self._house.limits.stall_timeout
+
+    def _wait_for_head(self) -> None:
+        limits = self._house.limits
+        self._wait(limits.head_timeout if self._held else limits.idle_timeout)
 
     def _wait_for_body(self) -> None:
         self._moved = 0
