@@ -30,13 +30,15 @@ class Standing:
     first visit after that is its trial.
     """
 
-    __slots__ = ("_absences", "_failures", "_out_until", "checked_well")
+    __slots__ = ("_absences", "_failures", "_out_until", "checked_well", "troubled")
 
     def __init__(self) -> None:
         self._failures = 0
         self._absences = 0
         self._out_until = 0.0
         self.checked_well = True
+        self.troubled = False
+        """There are failures to remember, until it answers again."""
 
     def __repr__(self) -> str:
         return f"<Standing failures={self._failures} checked_well={self.checked_well}>"
@@ -44,10 +46,11 @@ class Standing:
     @property
     def spotless(self) -> bool:
         """Whether there is nothing to remember of it."""
-        return self.checked_well and not self._failures and not self._absences
+        return self.checked_well and not self.troubled
 
     def failed(self, now: float) -> None:
         """Note a visit that it did not answer: not reached, broken off, or out of time."""
+        self.troubled = True
         self._failures += 1
         if self._failures >= _FAILURES_TO_GO and now >= self._out_until:
             self._out_until = now + min(_FIRST_ABSENCE * 2**self._absences, _LONGEST_ABSENCE)
@@ -56,6 +59,7 @@ class Standing:
 
     def answered(self) -> None:
         """Note a visit that it answered, whatever it said."""
+        self.troubled = False
         self._failures = self._absences = 0
 
     def admits(self, now: float) -> bool:

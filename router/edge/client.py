@@ -164,8 +164,10 @@ class ClientConnection(asyncio.Protocol):
         if keep_alive:
             self._state = _State.HEAD
             self._wait_for_head()
-            self._pause_or_resume()
-            self._read()
+            if self._paused:
+                self._pause_or_resume()
+            if self._held:
+                self._read()
         else:
             self._end(linger=turn is not None and not turn.request_done)
 

@@ -6,6 +6,7 @@ PURE. Nothing here awaits, and no step chooses the next: whoever calls does what
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -111,7 +112,12 @@ def _stranger(visit: Visit, tenant: Tenant) -> Decision:
 def _is_public(path: bytes, public_paths: tuple[str, ...]) -> bool:
     """A public path opens itself and what is below it, never a longer name that begins alike."""
     text = path.decode("latin-1")
-    return any(text == public or text.startswith(public.rstrip("/") + "/") for public in public_paths)
+    return text in public_paths or text.startswith(_below(public_paths))
+
+
+@lru_cache(maxsize=4096)
+def _below(public_paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(public.rstrip("/") + "/" for public in public_paths)
 
 
 def _may_connect(visit: Visit, allowed: tuple[str, ...]) -> bool:

@@ -85,7 +85,10 @@ class Asker(Protocol):
 
 
 class Exchange:
-    """One visit on its way. Made by the asker, which feeds it the request's body."""
+    """One visit on its way. Made by the asker, which feeds it the request's body.
+
+    ``pool`` is the one that is being tried.
+    """
 
     __slots__ = (
         "_asker",
@@ -105,6 +108,7 @@ class Exchange:
         "_turn",
         "_visit",
         "deadline",
+        "pool",
     )
 
     def __init__(
@@ -125,6 +129,7 @@ class Exchange:
         self._started = False  # the final answer's head has come
         self._redialled = False
         self._turn = 0  # which of the route's pools is being tried
+        self.pool = route.pools[0]
         self._done = False
         self.deadline = NEVER
         deadlines.add(self)
@@ -144,11 +149,6 @@ class Exchange:
             self._send_on(connection)
         else:
             self._dial_for_one()
-
-    @property
-    def pool(self) -> UpstreamPool:
-        """The pool that is being tried."""
-        return self._route.pools[self._turn]
 
     def body(self, data: bytes) -> None:
         """Pass on a piece of the request's body, never empty."""
@@ -193,9 +193,8 @@ class Exchange:
         else:
             self._started = True
             self.deadline = NEVER
-            standing = self.pool.standing
-            if not standing.spotless:
-                standing.answered()
+            if self.pool.standing.troubled:
+                self.pool.standing.answered()
             self._asker.begin(head)
 
     def answer_data(self, data: bytes) -> None:
@@ -279,6 +278,10 @@ class Exchange:
     async def _connect(self) -> UpstreamConnection:
         """Dial one pool after the other: until a connection is made, nothing has been asked of anybody."""
         while True:
+            # Of the first pool an idle connection was tried already, and found missing or dead.
+            idle = self.pool.take() if self._turn and not self._redialled else None
+            if idle is not None:
+                return idle
             try:
                 return await self.pool.connect()
             except Unavailable as fault:
@@ -292,6 +295,8 @@ class Exchange:
         if self._turn + 1 >= len(self._route.pools) or not self.pool.budget.spend():
             return False
         self._turn += 1
+        self.pool = self._route.pools[self._turn]
+        self._redialled = False
         return True
 
     def _send_on(self, connection: UpstreamConnection) -> None:

@@ -270,7 +270,8 @@ class Turn:
 
     def _over(self) -> None:
         self._exchange = None
-        self._account("done")
+        if self._house.access_log is not None:
+            self._account("done")
         self._connection.turn_over(keep_alive=self._keep_alive)
 
     @property

@@ -124,7 +124,8 @@ class UpstreamConnection(asyncio.Protocol):
         except (BadAnswer, BadChunk) as fault:
             self._lose(str(fault))
         else:
-            visitor.answer_pause()
+            if self._visitor is not None:  # else the answer is whole, and nothing of it is held
+                visitor.answer_pause()
 
     def eof_received(self) -> None:
         """Treat a half-close as the end: an upstream that will not read is of no use."""
@@ -170,7 +171,8 @@ class UpstreamConnection(asyncio.Protocol):
             if self._interim > _MAX_INTERIM:
                 raise BadAnswer("a flood of interim answers")
             visitor.answer(head)
-        self._pool.count_cookies(head.dropped_cookies)
+        if head.dropped_cookies:
+            self._pool.count_cookies(head.dropped_cookies)
         self._begin_body(visitor, head, data)
 
     def _begin_body(self, visitor: Visitor, head: AnswerHead, data: bytes) -> None:
