@@ -223,6 +223,27 @@ def test_a_flood_of_pipelined_requests_is_held_back(node: Node, upstream: Record
     end.set()
 
 
+def test_a_slow_reader_holds_back_no_visit_after_it(node: Node, upstream: RecordingUpstream) -> None:
+    """An upstream connection whose last answer is still being read carries the next visit all the same."""
+
+    def answer(conversation: Conversation) -> None:
+        while True:
+            path = conversation.read_request().split(b" ")[1]
+            length = int(path[1:])
+            conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + b"x" * length)
+
+    # At which length the last of an answer finds no room is the kernel's choice.
+    for length in range(500_000, 8_000_000, 150_000):
+        upstream.begin_anew(answer)
+        with node.connect() as slow, node.connect() as other:
+            slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            slow.send(node.get(f"/{length}"))
+            slow.read_until(b"\r\n\r\n")
+            other.sock.settimeout(PATIENCE)
+            assert other.ask(node.get("/2")).body == b"xx"
+            assert other.ask(node.get("/3")).body == b"xxx"
+
+
 # -- trailers and HTTP/1.0 ------------------------------------------------------------------------------
 
 
