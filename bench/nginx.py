@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from processes import Process, find_program
-from stage import HOSTNAME
+from stage import HOSTNAME, IDLE_SECONDS
 
 if TYPE_CHECKING:
     from stage import Stage
@@ -24,7 +24,7 @@ events {{ worker_connections 32768; }}
 http {{
     default_type text/plain;
     keepalive_requests 1000000000;
-    keepalive_timeout 75s;
+    keepalive_timeout {idle}s;
     client_body_temp_path {folder}/{name}-body;
     proxy_temp_path {folder}/{name}-proxy;
     fastcgi_temp_path {folder}/{name}-fastcgi;
@@ -81,7 +81,7 @@ def start_nginx(stage: Stage, name: str, http: str, *, core: int) -> Process:
     # Only a root nginx may, and then must, be told to keep its rights: the folder is private to its owner.
     user = "user root;" if os.geteuid() == 0 else ""
     path = stage.folder / f"{name}.conf"
-    path.write_text(_FRAME.format(user=user, folder=stage.folder, name=name, http=http))
+    path.write_text(_FRAME.format(user=user, folder=stage.folder, name=name, http=http, idle=IDLE_SECONDS))
     command = [find_program("nginx"), "-p", str(stage.folder), "-c", str(path), "-e", "stderr"]
     return stage.start(name, command, core=core)
 

@@ -21,6 +21,7 @@ HOSTNAME = f"{SLUG}.{PLATFORM_DOMAIN}"
 SESSION_COOKIE = "__Host-portal-session"
 EMAIL = "pat@customer.example"
 BODY_BYTES = 1024
+IDLE_SECONDS = 300  # how long everyone keeps a connection that is not used: opening thousands takes a while
 WHO_AM_I = "/who-am-i"  # the upstream's page that repeats the identity it was told
 
 # What Chromium sends when a person follows a link; Host, Connection and Cookie are the load generator's.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processes import free_port
+from stage import IDLE_SECONDS
 
 from peers.peer import Peer, Recipe
 
@@ -20,7 +21,12 @@ _SCRIPT = Path(__file__).with_name("aiohttp_proxy.py")
 def _start(stage: Stage) -> Peer:
     port = free_port()
     command = [sys.executable, str(_SCRIPT), str(port), str(stage.upstream_port)]
-    command += [str(stage.certificate), str(stage.key), str(stage.folder / "aiohttp.access.log")]
+    command += [
+        str(stage.certificate),
+        str(stage.key),
+        str(stage.folder / "aiohttp.access.log"),
+        str(IDLE_SECONDS),
+    ]
     process = stage.start("aiohttp", command, core=stage.cores.proxy)
     process.wait_for_port(port)
     return Peer(process, port, stage.token, version("aiohttp"))

@@ -1,6 +1,6 @@
 """A plain proxy in aiohttp, as its documentation would have one write it; aiohttp_plain.py starts it.
 
-`python aiohttp_proxy.py PORT UPSTREAM_PORT CERTIFICATE KEY ACCESS_LOG`
+`python aiohttp_proxy.py PORT UPSTREAM_PORT CERTIFICATE KEY ACCESS_LOG IDLE_SECONDS`
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _write_log_buffered(path: str) -> logging.Logger:
     return logger
 
 
-def main(port: str, upstream_port: str, certificate: str, key: str, log: str) -> None:
+def main(port: str, upstream_port: str, certificate: str, key: str, log: str, idle: str) -> None:
     """Serve until told to stop."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
@@ -142,7 +142,7 @@ def main(port: str, upstream_port: str, certificate: str, key: str, log: str) ->
         port=int(port),
         ssl_context=context,
         access_log=_write_log_buffered(log),
-        keepalive_timeout=75,
+        keepalive_timeout=float(idle),
         print=lambda _: None,
         loop=make_loop(),
     )

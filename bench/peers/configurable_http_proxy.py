@@ -6,13 +6,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from processes import find_program, free_port
+from stage import IDLE_SECONDS
 
 from peers.peer import Peer, Recipe
 
 if TYPE_CHECKING:
     from stage import Stage
 
-_KEEP_ALIVE_MILLISECONDS = 75_000
+_KEEP_ALIVE_MILLISECONDS = IDLE_SECONDS * 1000
 
 
 def _start(stage: Stage) -> Peer:

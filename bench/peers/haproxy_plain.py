@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from processes import find_program, free_port
+from stage import IDLE_SECONDS
 
 from peers.peer import Peer, Recipe
 
@@ -26,7 +27,7 @@ defaults
     log global
     option httplog
     timeout connect 3s
-    timeout client 75s
+    timeout client {idle}s
     timeout server 60s
     timeout tunnel 60s
     http-reuse always
@@ -47,7 +48,9 @@ def _start(stage: Stage) -> Peer:
     program, port = find_program("haproxy"), free_port()
     pem, path = stage.folder / "haproxy.pem", stage.folder / "haproxy.cfg"
     pem.write_text(stage.certificate.read_text() + stage.key.read_text())
-    path.write_text(_CONFIGURATION.format(port=port, pem=pem, upstream_port=stage.upstream_port))
+    path.write_text(
+        _CONFIGURATION.format(idle=IDLE_SECONDS, port=port, pem=pem, upstream_port=stage.upstream_port)
+    )
     process = stage.start("haproxy", [program, "-db", "-f", str(path)], core=stage.cores.proxy)
     process.wait_for_port(port)
     return Peer(process, port, stage.token, _version(program))

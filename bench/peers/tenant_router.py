@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from processes import BenchError, Process, free_port
 from sign_in import sign_in
-from stage import EMAIL, PLATFORM_DOMAIN, SLUG
+from stage import EMAIL, IDLE_SECONDS, PLATFORM_DOMAIN, SLUG
 
 from peers.peer import Peer, Recipe
 
@@ -58,6 +58,7 @@ def _environment(stage: Stage, port: int, health_port: int) -> dict[str, str]:
         "ROUTER_WORKERS": "1",
         "ROUTER_ALLOW_PRIVATE_UPSTREAMS": "true",
         "ROUTER_DRAIN_GRACE": "0",
+        "ROUTER_IDLE_TIMEOUT": str(IDLE_SECONDS),
         "ROUTER_MAX_CONNECTIONS": str(_CONNECTIONS),
         "ROUTER_MAX_CONNECTIONS_PER_ADDRESS": str(_CONNECTIONS),  # they all come from this machine
     }
