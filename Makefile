@@ -44,7 +44,8 @@ test: $(VENV)/.dev  ## Run every test
 check: $(VENV)/.dev  ## Lint, types, import layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy router tests
+	@$(BIN)/mypy --explicit-package-bases bench
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev  ## Format the code and mend what can be mended
