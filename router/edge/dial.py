@@ -49,7 +49,8 @@ class Target:
             port=parts.port or _DEFAULT_PORTS[parts.scheme],
             tls=parts.scheme == "https",
             prefix=parts.path.rstrip("/").encode(),
-            authority=parts.netloc.encode(),
+            # The scheme's own port goes without saying, and servers do not say it (RFC 9110 section 4.2.3).
+            authority=parts.netloc.removesuffix(f":{_DEFAULT_PORTS[parts.scheme]}").encode(),
             ca=ca,
         )
 
