@@ -254,26 +254,48 @@ def identity_lines(*, tenant: str, user: str, email: str, customer: str, asserti
     )
 
 
-def rewritten(fields: list[Header], *, upstream: bytes, portal: bytes) -> list[Header]:
+def rewritten(fields: list[Header], *, upstream: bytes, prefix: bytes, portal: bytes) -> list[Header]:
     """Make an answer speak of the portal where it speaks of its upstream.
 
-    ``upstream`` and ``portal`` are authorities, ``host[:port]``. A Location on the upstream's own origin
-    becomes one on the portal's; the Domain of a cookie for the upstream's host is dropped, so that the cookie
-    is for the portal's.
+    ``upstream`` and ``portal`` are authorities, ``host[:port]``; ``prefix`` is the path below which the
+    upstream is the portal. A Location there becomes one on the portal's origin; one elsewhere stays. The
+    Domain of a cookie for the upstream's host is dropped, so that the cookie is for the portal's.
     """
-    host = upstream.partition(b":")[0].lower()
-    return [(name, _rewritten_value(name.lower(), value, upstream, portal, host)) for name, value in fields]
+    host = _PORT.sub(b"", upstream).lower()
+    return [
+        (name, _rewritten_value(name.lower(), value, upstream, prefix, portal, host))
+        for name, value in fields
+    ]
 
 
-def _rewritten_value(name: bytes, value: bytes, upstream: bytes, portal: bytes, host: bytes) -> bytes:
+_PORT = re.compile(rb":[0-9]+$")
+
+
+def _rewritten_value(
+    name: bytes, value: bytes, upstream: bytes, prefix: bytes, portal: bytes, host: bytes
+) -> bytes:
     if name in (b"location", b"content-location"):
-        for origin in (b"http://" + upstream, b"https://" + upstream):
-            if value.lower().startswith(origin.lower()) and value[len(origin) : len(origin) + 1] in b"/?#":
-                return b"https://" + portal + value[len(origin) :]
-    elif name == b"set-cookie":
+        return _rewritten_location(value, upstream, prefix, portal)
+    if name == b"set-cookie":
         pair, *attributes = value.split(b";")
         kept = [each for each in attributes if each.strip(b" \t").lower() not in _domains(host)]
         return b";".join([pair, *kept])
+    return value
+
+
+def _rewritten_location(value: bytes, upstream: bytes, prefix: bytes, portal: bytes) -> bytes:
+    """Say the same place as a visitor of the portal asks for it, if it is to be had there.
+
+    With our origin before it even where the upstream left its own out: of ``/app//name`` only ``//name``
+    would be left, which leads to another host (RFC 3986 section 4.2).
+    """
+    for origin in (b"http://" + upstream, b"https://" + upstream, b""):
+        path = value[len(origin) :]
+        rest = path[len(prefix) :]
+        if not origin and not prefix:
+            break
+        if value[: len(origin)].lower() == origin.lower() and path.startswith(prefix) and rest[:1] in b"/?#":
+            return b"https://" + portal + (rest if rest.startswith(b"/") or not prefix else b"/" + rest)
     return value
 
 

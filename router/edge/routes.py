@@ -103,7 +103,8 @@ class Routes:
         pairs = [(upstream, self._pools.find(upstream.url, ca)) for upstream in upstreams]
         if forwarding.health_path:
             for _, pool in pairs:
-                self._probes.watch(pool, forwarding, visit.host)
+                host = visit.host if forwarding.keep_host else pool.target.authority
+                self._probes.watch(pool, forwarding, host)
         now = time.monotonic()
         well = [pair for pair in pairs if pair[1].standing.admits(now)] or pairs
         order = self._turns.order(

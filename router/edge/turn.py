@@ -241,7 +241,10 @@ class Turn:
         if forwarding is None or exchange is None:
             return fields
         if forwarding.rewrite_location:
-            fields = rewritten(fields, upstream=exchange.pool.target.authority, portal=self._visit.host)
+            target = exchange.pool.target
+            fields = rewritten(
+                fields, upstream=target.authority, prefix=target.prefix, portal=self._visit.host
+            )
         return with_fields(fields, forwarding.answer_fields) if forwarding.answer_fields else fields
 
     def _frame(self, head: AnswerHead, lines: list[bytes]) -> int:

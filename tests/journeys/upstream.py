@@ -102,15 +102,17 @@ def answer_all(conversation: Conversation) -> None:
 class RecordingUpstream:
     """Listens on a port of its own; each connection is a thread that follows the script of the moment.
 
-    ``contacts`` holds the conversations in the order in which they began.
+    ``contacts`` holds the conversations in the order in which they began. Another listening socket may be
+    given: a Unix socket's, or one that speaks TLS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listening: socket.socket | None = None) -> None:
         self.script: Callable[[Conversation], None] = answer_all
         self.contacts: list[Conversation] = []
         self.faults: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = listening or socket.create_server(("127.0.0.1", 0))
+        name = self._listening.getsockname()
+        self.port: int = name[1] if isinstance(name, tuple) else 0
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
