@@ -73,20 +73,32 @@ class Node:
         """What a browser that signed in sends."""
         return b"Cookie: __Host-portal-session=" + self.token.encode() + b"\r\n"
 
-    def sign_in(self, slug: str, email: str, customer: str = "C-9") -> tuple[str, Session]:
-        """Make another user of a tenant, signed in; the token that its browser holds, and the session."""
+    def sign_in(self, slug: str, email: str, customer: str = "C-9", *, ago: int = 0) -> tuple[str, Session]:
+        """Make another user of a tenant, signed in ``ago`` seconds ago.
+
+        The token that its browser holds, and the session.
+        """
 
         async def begin() -> tuple[str, Session]:
             tenant = (await self.registry.get(slug)).tenant
             user = await self.users.add(tenant.id, email, customer, PASSWORD)
             who = {"address": "127.0.0.1", "user_agent": "test"}
-            return await self.sessions.start(tenant.id, user, **who, now=time.time())
+            return await self.sessions.start(tenant.id, user, **who, now=time.time() - ago)
 
         return self.operate(begin())
 
     def operate(self, coro: Coroutine[Any, Any, _T]) -> _T:
         """Run ``coro`` on the worker's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(coro, self.loop).result(PATIENCE)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let every deadline of the worker that is due in ``seconds`` be due now."""
+
+        async def sweep() -> None:
+            deadlines = self.edge._house.deadlines  # noqa: SLF001 - the worker's clock, which nobody else may set
+            deadlines.sweep(time.monotonic() + seconds)
+
+        self.operate(sweep())
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
@@ -96,9 +108,22 @@ class Node:
         return context
 
     @contextmanager
-    def connect(self, server_name: str | None = None, *, door: Door = Door.HTTPS) -> Iterator[Client]:
-        """Open a connection as a client: TLS for ``server_name`` on the HTTPS door, plain on the others."""
-        raw = socket.create_connection(("127.0.0.1", self.ports[door]), timeout=PATIENCE)
+    def connect(
+        self,
+        server_name: str | None = None,
+        *,
+        door: Door = Door.HTTPS,
+        source: str = "127.0.0.1",
+        first: bytes = b"",
+    ) -> Iterator[Client]:
+        """Open a connection as a client: TLS for ``server_name`` on the HTTPS door, plain on the others.
+
+        It comes from the address ``source``, and says ``first`` before anything else, as a load balancer may.
+        """
+        address = ("127.0.0.1", self.ports[door])
+        raw = socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
+        if first:
+            raw.sendall(first)
         if door is not Door.HTTPS:
             with raw:
                 yield Client(raw)
@@ -146,6 +171,11 @@ class Client:
         self.sock = sock
         self.ended: Literal["", "closed", "cut"] = ""
         self._held = b""
+
+    @property
+    def held(self) -> bytes:
+        """What has come and was not asked for yet."""
+        return self._held
 
     def send(self, data: bytes) -> None:
         """Send octets as they are."""
