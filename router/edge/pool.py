@@ -103,9 +103,7 @@ class UpstreamPool:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        waiter = self._next_waiter()
-        if waiter is not None:
-            waiter.set_result(None)
+        self._wake_next()
 
     def close_idle(self, before: float) -> None:
         """Close the connections that have been idle since before ``before``, in monotonic time."""
@@ -126,6 +124,12 @@ class UpstreamPool:
         """Count cookies that an upstream may not set."""
         self.dropped_cookies += dropped
 
+    def _wake_next(self) -> None:
+        """Let the next in the queue dial: there is room."""
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(None)
+
     def _next_waiter(self) -> asyncio.Future[UpstreamConnection | None] | None:
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -145,6 +149,8 @@ class UpstreamPool:
                 connection = waiter.result()
                 if connection is not None:
                     self.give_back(connection)
+                else:
+                    self._wake_next()
             raise
 
     @contextmanager
@@ -157,10 +163,14 @@ class UpstreamPool:
 
     async def _dial(self) -> UpstreamConnection:
         connection = UpstreamConnection(self)
-        with self._dialling_one():
-            await dial(self.target, connection, self._forbidden)
-            connection.made_at = self._deadlines.now
-            self._all.add(connection)
+        try:
+            with self._dialling_one():
+                await dial(self.target, connection, self._forbidden)
+                connection.made_at = self._deadlines.now
+                self._all.add(connection)
+        except BaseException:
+            self._wake_next()
+            raise
         return connection
 
 
