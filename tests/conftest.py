@@ -201,11 +201,12 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path, _sqlite_t
         return f"sqlite:///{tmp_path / 'router.db'}"
     url: str = request.getfixturevalue("postgres_url")
     await migrate(url)
-    await _empty(url)
+    await empty_tables(url)
     return url
 
 
-async def _empty(url: str) -> None:
+async def empty_tables(url: str) -> None:
+    """Remove every row of a migrated PostgreSQL database, and begin numbering anew."""
     database = Database(url)
     tables = ", ".join(table.name for table in metadata.sorted_tables)
     async with database.write() as connection:

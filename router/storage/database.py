@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _POOL_SIZE = 8
-_POOL_WAIT = 1.0
+_POOL_WAIT = 1.5
 _CONNECT_WAIT = 2.0
 _LIMIT = 10.0
 _PAUSE = 1.0

@@ -296,6 +296,6 @@ async def test_sqlite_survives_being_killed_in_a_write(tmp_path: Path) -> None:
 
 
 async def test_connections_are_bounded(distant: Database, postgres_wire: Wire) -> None:
-    """A hundred readers at once use no more connections than the pool has, and all are served."""
-    await asyncio.gather(*(_answers(distant) for _ in range(100)))
+    """Forty readers at once use no more connections than the pool has, and all are served."""
+    await asyncio.gather(*(_answers(distant) for _ in range(40)))
     await until(lambda: postgres_wire.accepted <= 8)

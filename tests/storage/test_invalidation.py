@@ -17,6 +17,7 @@ from router.storage.database import Database
 from router.storage.lookup import PENDING, Lookup
 from router.storage.migrate import migrate
 from router.storage.schema import tenants
+from tests.conftest import empty_tables
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -223,9 +224,8 @@ async def test_the_known_is_served_while_the_database_is_away(
 ) -> None:
     """PostgreSQL cut off: known tenants go on, unknown ones are Unavailable; back again, changes arrive."""
     await migrate(postgres_url)
+    await empty_tables(postgres_url)
     direct = Database(postgres_url)
-    async with direct.write() as connection:
-        await connection.execute(delete(tenants))
     await _add(direct, "t1", "before")
     async with Redis.from_url(valkey_url) as client:
         await client.flushall()
