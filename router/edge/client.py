@@ -161,7 +161,9 @@ class ClientConnection(asyncio.Protocol):
         """Begin the next turn, or end the connection."""
         turn, self._turn = self._turn, None
         self._body_held = False
-        if keep_alive:
+        if keep_alive and self._house.draining and not self._held:
+            self._end(linger=False)  # the answer began before the drain, and could not say so
+        elif keep_alive:
             self._state = _State.HEAD
             self._wait_for_head()
             if self._paused:
