@@ -141,6 +141,13 @@ def test_what_follows_the_hello_is_left_alone() -> None:
     assert read_client_hello(REAL["both versions"] + b"\x14\x03\x03\x00\x01\x01") == ClientHello(NAME)
 
 
+def test_a_hello_is_not_kept_waiting_for_the_rest_of_its_record() -> None:
+    """Where a record holds more than the hello, the hello is read as soon as it is whole."""
+    handshake = message(server_name(b"a.example"))
+    record = records(handshake + b"\x0b\x00\x00\x00")
+    assert read_client_hello(record[: 5 + len(handshake)]) == ClientHello("a.example")
+
+
 def test_a_hello_without_extensions_names_nobody() -> None:
     """An old client that has no extensions at all has no server name (RFC 5246 section 7.4.1.2)."""
     assert read_client_hello(records(message())) == ClientHello(None)
