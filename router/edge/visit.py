@@ -85,7 +85,8 @@ class Arrival:
 
     ``peer`` is the other end of the connection (after a PROXY header, who that names); ``trusted`` are the
     load balancers that may say in X-Forwarded-For whom they speak for. ``cookies`` are the last visit's, and
-    what was found in them: a browser sends the same ones again and again.
+    what was found in them: a browser sends the same ones again and again. ``fields`` is what followed the
+    request line of ``last``, octet by octet: a program sends all of it again and again.
     """
 
     id: str
@@ -95,6 +96,8 @@ class Arrival:
     trusted: tuple[Network, ...] = ()
     visits: int = 0
     cookies: Cookies | None = None
+    fields: bytes = b""
+    last: Visit | None = None
 
 
 class Refused(Exception):  # noqa: N818 - it is what we decided
@@ -197,7 +200,52 @@ _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
 def read_visit(head: bytes, arrival: Arrival) -> Visit:
-    """Make the Visit from a whole head, empty line included. Raises ``Refused``."""
+    """Make the Visit from a whole head, empty line included. Raises ``Refused``.
+
+    Where the connection's last visit had the very same fields, only the request line is read: 2 µs for 4.5.
+    """
+    line, _, fields = head.partition(b"\r\n")
+    if arrival.last is not None and fields == arrival.fields:
+        again = _REPEATABLE.fullmatch(line)
+        if again is not None:
+            return _repeated(arrival.last, again, arrival)
+    visit = _read(head, arrival)
+    if visit.method in _BODILESS and visit.body == NO_BODY and not (visit.http10 or visit.websocket):
+        arrival.fields, arrival.last = fields, visit
+    return visit
+
+
+_BODILESS = frozenset({b"GET", b"HEAD"})
+_REPEATABLE = re.compile(rb"(GET|HEAD) (/[!\"$-~]*) HTTP/1\.1")
+"""A request line as plain as most are: origin form, visible ASCII without ``#`` (RFC 9112 section 3)."""
+
+
+def _repeated(last: Visit, line: re.Match[bytes], arrival: Arrival) -> Visit:
+    """The last visit's facts with another request line."""
+    method, target = line.groups()
+    arrival.visits += 1
+    return Visit(
+        f"{arrival.id}-{arrival.visits:x}",
+        last.door,
+        last.client,
+        method,
+        target,
+        target.partition(b"?")[0],
+        last.hostname,
+        last.host,
+        last.covered,
+        last.opened_for,
+        last.kept,
+        last.cookies,
+        NO_BODY,
+        False,  # noqa: FBT003 - HTTP/1.1, as the last one; positions, because keywords cost 0.4 µs
+        last.keep_alive,
+        False,  # noqa: FBT003 - no WebSocket
+        last.expects_continue,
+    )
+
+
+def _read(head: bytes, arrival: Arrival) -> Visit:
     parser, found = _parse(head)
     method, target, fields, kept = parser.get_method(), found.target, found.fields, found.kept
     http10 = _check_request_line(head, method, target, parser.get_http_version())
