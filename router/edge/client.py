@@ -120,6 +120,9 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.deadline = NEVER
         self._hold_answer(hold=False)
+        if self._state is _State.HEAD:  # what came meanwhile has waited, so that one answer at a time is held
+            self._pause_or_resume()
+            self._read()
 
     # -- what the clock and the house call --------------------------------------------------------------
 
@@ -165,7 +168,8 @@ class ClientConnection(asyncio.Protocol):
             self._end(linger=False)  # the answer began before the drain, and could not say so
         elif keep_alive:
             self._state = _State.HEAD
-            self._wait_for_head()
+            if self._unsent < 0:
+                self._wait_for_head()
             if self._paused:
                 self._pause_or_resume()
             if self._held:
@@ -197,7 +201,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _take(self) -> bool:
         """Take as much of what is held as the state allows; whether more of it can be taken now."""
-        if self._state is _State.HEAD:
+        if self._state is _State.HEAD and self._unsent < 0:
             return self._take_head()
         if self._state is _State.BODY and self._turn is not None:
             return self._take_body(self._turn)
@@ -336,7 +340,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _pause_or_resume(self) -> None:
         """Read from the socket only what there is a use, or room, for."""
-        busy = self._state in (_State.LOOKUP, _State.ANSWER)
+        busy = self._state in (_State.LOOKUP, _State.ANSWER) or (
+            self._state is _State.HEAD and self._unsent >= 0
+        )
         pause = (self._body_held and self._state is _State.BODY) or (busy and len(self._held) > _MAX_HELD)
         if pause != self._paused and not self.transport.is_closing():
             self._paused = pause
