@@ -285,11 +285,12 @@ class ClientConnection(asyncio.Protocol):
     def _break_off(self, status: int, code: str) -> None:
         """End a turn whose request will never be whole."""
         turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.lost(code)
         if turn is None or turn.answering:
             self.transport.abort()
-            return
-        turn.lost(code)
-        self._refuse(status, code)
+        else:
+            self._refuse(status, code)
 
     def _refuse(self, status: int, code: str) -> None:
         """Answer what is no request, and listen no more: whatever follows would be guesswork."""

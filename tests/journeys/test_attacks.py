@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
+
+from tests.journeys.upstream import PATIENCE
 
 if TYPE_CHECKING:
     from tests.journeys.node import Node
@@ -31,3 +34,24 @@ def test_answers_that_are_not_read_do_not_pile_up(node: Node, upstream: Recordin
         assert before < asked / 2
         for _ in range(asked):
             assert len(greedy.read_answer().body) == 100_000
+
+
+def test_a_broken_upload_ends_the_upstream_s_work_too(node: Node, upstream: RecordingUpstream) -> None:
+    """A body that breaks its framing after the answer has begun leaves no upstream connection behind."""
+    ended = threading.Event()
+
+    def begin(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        conversation.wait_for_end()
+        ended.set()
+
+    upstream.begin_anew(begin)
+    with node.connect() as client:
+        head = node.get("/", b"Transfer-Encoding: chunked").replace(b"GET", b"POST", 1)
+        client.send(head + b"1\r\nx\r\n")
+        client.read_until(b"hi")
+        client.send(b"not a size\r\n")
+        client.read_to_end()
+        assert client.ended == "cut"
+    assert ended.wait(PATIENCE)
