@@ -33,8 +33,8 @@ class Tunnel:
 
     __slots__ = (
         "_client",
-        "_closing",
         "_deadlines",
+        "_goodbye",
         "_to_client",
         "_to_upstream",
         "_upstream",
@@ -59,7 +59,7 @@ class Tunnel:
         self._used = used
         self._to_client = FrameTracker()
         self._to_upstream = FrameTracker()
-        self._closing = False
+        self._goodbye = 0  # the code of the close frames, once the end has come
         self.session = session
         self.last_use = time.time()
         self.deadline = NEVER if session is None else deadlines.now + _LOOK_EVERY
@@ -67,18 +67,14 @@ class Tunnel:
 
     def from_client(self, data: bytes) -> None:
         """Pass on what the client sent."""
-        if data and not self._upstream.is_closing() and not self._said_goodbye(self._to_upstream):
-            self._to_upstream.feed(data)
-            self._upstream.write(data)
+        if self._pass_on(data, self._upstream, self._to_upstream, masked=True):
             self.last_use = time.time()
             if self.session is not None:
                 self._used(self.session, self.last_use)
 
     def from_upstream(self, data: bytes) -> None:
         """Pass on what the upstream sent."""
-        if data and not self._client.is_closing() and not self._said_goodbye(self._to_client):
-            self._to_client.feed(data)
-            self._client.write(data)
+        self._pass_on(data, self._client, self._to_client, masked=False)
 
     def client_full(self, *, full: bool) -> None:
         """The client does not read, or reads again."""
@@ -97,21 +93,20 @@ class Tunnel:
         self._end()
 
     def close(self, code: int) -> None:
-        """Say goodbye to both ends (RFC 6455 section 7.1.1), and close when they have had time to answer."""
-        if self._closing:
+        """Say goodbye to both ends (RFC 6455 section 7.1.1), and close when they have had time to answer.
+
+        Where a frame is under way, the goodbye comes after it.
+        """
+        if self._goodbye:
             return
-        self._closing = True
+        self._goodbye = code
         self.deadline = self._deadlines.now + _LAST_WORDS
-        for transport, tracker, masked in (
-            (self._client, self._to_client, False),
-            (self._upstream, self._to_upstream, True),
-        ):
-            if tracker.between and not tracker.closing and not transport.is_closing():
-                transport.write(close_frame(code, masked=masked))
+        self._say_goodbye(self._client, self._to_client, masked=False)
+        self._say_goodbye(self._upstream, self._to_upstream, masked=True)
 
     def expire(self) -> None:
         """Look whether the session has ended; or, after the last words, close."""
-        if self._closing:
+        if self._goodbye:
             self._end()
             return
         self.deadline = self._deadlines.now + _LOOK_EVERY
@@ -121,9 +116,21 @@ class Tunnel:
             if now >= session.expires_at or now >= idle_since + session.idle_life:
                 self.close(POLICY)
 
-    def _said_goodbye(self, tracker: FrameTracker) -> bool:
-        """Whether our close frame went this way: after it, only the frame it could not interrupt goes on."""
-        return self._closing and tracker.between
+    def _pass_on(
+        self, data: bytes, transport: asyncio.Transport, tracker: FrameTracker, *, masked: bool
+    ) -> bool:
+        """Write ``data`` if it may still go this way: after the goodbye nothing does (RFC 6455 5.5.1)."""
+        if not data or transport.is_closing() or (self._goodbye and tracker.between):
+            return False
+        tracker.feed(data)
+        transport.write(data)
+        if self._goodbye:
+            self._say_goodbye(transport, tracker, masked=masked)
+        return True
+
+    def _say_goodbye(self, transport: asyncio.Transport, tracker: FrameTracker, *, masked: bool) -> None:
+        if tracker.between and not tracker.closing and not transport.is_closing():
+            transport.write(close_frame(self._goodbye, masked=masked))
 
     def _end(self) -> None:
         self._deadlines.discard(self)

@@ -97,6 +97,7 @@ class Node:
         async def sweep() -> None:
             deadlines = self.edge._house.deadlines  # noqa: SLF001 - the worker's clock, which nobody else may set
             deadlines.sweep(time.monotonic() + seconds)
+            deadlines.sweep(time.monotonic())  # what begins after this begins now
 
         self.operate(sweep())
 
