@@ -22,6 +22,9 @@ _RECORD_HEADER = 5
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _MAX_RECORD = 16_384
+_MAX_RECORDS = 32
+"""Records of one hello. All are read again whenever more comes: thousands of tiny ones would cost seconds."""
+
 _SERVER_NAME = 0
 _ALPN = 16
 _HOST_NAME = 0
@@ -89,8 +92,11 @@ def _unwrap_records(data: bytes) -> bytes | Missing:
     """Join the handshake fragments of as many records as the hello spans."""
     message = bytearray()
     needed = 4  # the handshake header, whose length field says how much more
-    at = 0
+    at = records = 0
     while len(message) < needed:
+        records += 1
+        if records > _MAX_RECORDS:
+            raise BadClientHello("a ClientHello in crumbs")
         header = data[at : at + _RECORD_HEADER]
         _check_record_header(header)
         if len(header) < _RECORD_HEADER:

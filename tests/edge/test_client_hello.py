@@ -170,6 +170,7 @@ def test_unknown_extensions_are_passed_over() -> None:
         pytest.param(b"\x16\x03\x01\x40\x01", id="a record that is too long"),
         pytest.param(records(message(kind=2)), id="a ServerHello"),
         pytest.param(records(bytes([1]) + (MAX_HELLO - 3).to_bytes(3, "big")), id="a hello that is too long"),
+        pytest.param(records(message(), *range(33)), id="a record for each octet"),
         pytest.param(records(message(), 10, kind=23), id="application data at first"),
         pytest.param(
             records(message(), 10)[:15] + b"\x17\x03\x01\x00\x01x", id="its rest in application data"
