@@ -177,7 +177,8 @@ def siege(impatient: Node, _listening_upstream: RecordingUpstream) -> Siege:
 def test_a_slow_client_is_cut(siege: Siege, name: str) -> None:
     """Whatever it was that never came, the connection does not outlive the timeout for it."""
     ending = siege.endings[name]
-    assert 0.3 < ending.seconds < _CUT_WITHIN
+    assert ending.seconds < _CUT_WITHIN
+    assert ending.seconds > 0.1 or "late" in name  # its wait began while it was still reading
     if name.startswith(("half a", "a head", "an empty")) and "Hello" not in name:
         assert ending.octets.startswith(b"HTTP/1.1 408 ")
         assert ending.ended == "closed"

@@ -349,7 +349,7 @@ def test_a_tunnel_ends_with_its_session(node: Node, upstream: RecordingUpstream,
     """Within a second of the session's end both sides are told to close, and nothing more passes."""
     slug = "globex" if end == "all of a tenant's" else "acme"
     host = "billing.globex.test" if slug == "globex" else node.host
-    email = f"{end.replace(' ', '-').replace(chr(39), '')}@example.com"
+    email = f"tunnel-{end.replace(' ', '-').replace(chr(39), '')}@example.com"
     token, session = node.sign_in(slug, email)
     ways = {
         "revoked": node.sessions.revoke(key_of(token)),
@@ -380,7 +380,7 @@ def test_a_tunnel_ends_with_its_session(node: Node, upstream: RecordingUpstream,
 
 def test_a_tunnel_ends_though_nobody_answers(node: Node, upstream: RecordingUpstream) -> None:
     """A client that ignores the close frame is cut off all the same."""
-    token, _ = node.sign_in("acme", "stubborn@example.com")
+    token, _ = node.sign_in("acme", "tunnel-stubborn@example.com")
     ended = threading.Event()
     _, converse = _until_told_to_go(ended)
     upstream.begin_anew(converse)
@@ -395,8 +395,8 @@ def test_a_tunnel_ends_though_nobody_answers(node: Node, upstream: RecordingUpst
 
 async def test_a_tunnel_of_another_session_goes_on(node: Node, upstream: RecordingUpstream) -> None:
     """The end of one session closes its own tunnels only."""
-    token, _ = node.sign_in("acme", "first@example.com")
-    other, _ = node.sign_in("acme", "second@example.com")
+    token, _ = node.sign_in("acme", "tunnel-first@example.com")
+    other, _ = node.sign_in("acme", "tunnel-second@example.com")
 
     def echo(conversation: Conversation) -> None:
         _accept(conversation)
