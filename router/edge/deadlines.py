@@ -11,6 +11,10 @@ import asyncio
 import time
 from typing import Protocol
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 NEVER = float("inf")
 
 
@@ -47,7 +51,15 @@ class Deadlines:
         self.now = now
         for timed in [timed for timed in self._timed if timed.deadline <= now]:
             if timed.deadline <= now and timed in self._timed:
-                timed.expire()
+                self._expire(timed)
+
+    def _expire(self, timed: Timed) -> None:
+        try:
+            timed.expire()
+        except Exception:  # noqa: BLE001 - it is reported below, whatever it was
+            # One fault of ours must not cost every other connection its deadlines.
+            self._timed.discard(timed)
+            _log.exception("a deadline could not be kept", of=repr(timed))
 
     async def run(self) -> None:
         """Sweep for ever."""

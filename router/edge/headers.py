@@ -64,6 +64,9 @@ _CLAIMS_TO_BE_OURS = (
     b"x-rewrite-url",
     b"x-host",
     b"true-client-ip",
+    b"cf-connecting-ip",  # a CDN's word, and anybody's who reaches us without it
+    b"cf-connecting-ipv6",
+    b"fastly-client-ip",
     b"proxy",  # httpoxy, CVE-2016-5385
 )
 

@@ -197,6 +197,7 @@ class _Head:
 
 _NOTHING: Final[list[bytes]] = []
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_NOBODYS_HOST: Final = [b"0.0.0.0"]
 
 
 def read_visit(head: bytes, arrival: Arrival) -> Visit:
@@ -251,7 +252,10 @@ def _read(head: bytes, arrival: Arrival) -> Visit:
     http10 = _check_request_line(head, method, target, parser.get_http_version())
     if len(kept) > MAX_FIELDS:
         raise Refused(431, "too_many_fields")
-    authority, host, target = _find_host(fields.get(_HOST, _NOTHING), target)
+    hosts = fields.get(_HOST, _NOTHING)
+    if not hosts and http10 and arrival.door is Door.HEALTH:
+        hosts = _NOBODYS_HOST  # load balancers that probe by HTTP/1.0 name none
+    authority, host, target = _find_host(hosts, target)
     hostname = authority.host if isinstance(authority.host, Hostname) else None
     options = _NO_OPTIONS
     if _CONNECTION in fields:

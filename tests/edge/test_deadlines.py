@@ -125,3 +125,29 @@ async def test_the_sweep_goes_on() -> None:
         assert await passed.get() == "first"
         watch("second")
         assert await passed.get() == "second"
+
+
+def test_one_fault_costs_no_other_its_deadline() -> None:
+    """What fails when its time has come is reported and dropped; the others expire all the same."""
+    deadlines = Deadlines()
+
+    class Broken:
+        deadline = 0.0
+
+        def expire(self) -> None:
+            raise RuntimeError("a fault of ours")
+
+    expired: list[str] = []
+
+    class Sound:
+        deadline = 0.0
+
+        def expire(self) -> None:
+            expired.append("sound")
+            self.deadline = 99.0
+
+    deadlines.add(Broken())
+    deadlines.add(Sound())
+    deadlines.sweep(1.0)
+    deadlines.sweep(2.0)
+    assert expired == ["sound"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.edge.visit import Door
+from router.edge.visit import Arrival, Door, Refused, read_visit
 from router.hostname import Hostname
 from tests.edge.heads import HOST, Certificate, arrival, head, refusal, visit
 
@@ -176,3 +176,12 @@ def test_without_a_certificate_nothing_is_covered() -> None:
     """On the plain port there is no certificate, so nothing is covered by one."""
     seen = visit(by=arrival(door=Door.HTTP))
     assert (seen.hostname, seen.covered, seen.opened_for) == (Hostname(HOST), False, None)
+
+
+def test_a_probe_by_http_1_0_needs_no_host_on_the_health_port_alone() -> None:
+    """Load balancers that probe by HTTP/1.0 send no Host; everywhere else that is refused."""
+    head = b"GET /readyz HTTP/1.0\r\n\r\n"
+    assert read_visit(head, Arrival("c", Door.HEALTH, "192.0.2.1")).hostname is None
+    for door in (Door.HTTP, Door.HTTPS):
+        with pytest.raises(Refused):
+            read_visit(head, Arrival("c", door, "192.0.2.1"))
