@@ -268,10 +268,6 @@ class Settings(BaseModel):
         1000,
         description="Requests on one client connection, after which it is closed in good order.",
     )
-    max_handshakes: Annotated[int, Field(ge=1)] = Field(
-        1000,
-        description="TLS handshakes that one worker does at once; more wait.",
-    )
     max_upstream_connections: Annotated[int, Field(ge=1)] = Field(
         512,
         description="Connections that one worker holds to one upstream.",

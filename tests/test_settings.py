@@ -75,7 +75,7 @@ def test_the_edge_and_the_settings_agree_on_the_defaults(tmp_path: Path) -> None
     settings = load_settings(DOMAIN, folder=tmp_path)
     limits = {field.name: field.default for field in fields(Limits) if field.name in Settings.model_fields}
     assert {name: getattr(settings, name) for name in limits} == limits
-    assert {"min_body_rate", "max_handshakes", "upstream_queue"} <= set(limits)
+    assert {"min_body_rate", "max_connections", "upstream_queue"} <= set(limits)
 
 
 def test_the_stronger_source_wins_and_is_named(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
         ("ROUTER_DEFAULT_UPSTREAMS", "http://a weight=x", "http://HOST:PORT"),
         ("ROUTER_MIN_BODY_RATE", "0", "greater than or equal to 1"),
         ("ROUTER_MAX_REQUESTS_PER_CONNECTION", "0", "greater than or equal to 1"),
-        ("ROUTER_MAX_HANDSHAKES", "0", "greater than or equal to 1"),
+        ("ROUTER_MAX_CONNECTIONS", "0", "greater than or equal to 1"),
         ("ROUTER_MAX_UPSTREAM_CONNECTIONS", "0", "greater than or equal to 1"),
         ("ROUTER_UPSTREAM_QUEUE", "-1", "greater than or equal to 0"),
         ("ROUTER_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),

@@ -35,9 +35,6 @@ class Limits:
     max_connections: int = 10_000
     max_connections_per_address: int = 1_000
     max_requests_per_connection: int = 1_000
-    max_handshakes: int = 1_000
-    """TLS handshakes at once; more wait, for ``head_timeout`` at most."""
-
     max_upstream_connections: int = 512
     """Connections to one upstream; more visits wait for one, for ``connect_timeout`` at most."""
 

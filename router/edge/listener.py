@@ -64,7 +64,6 @@ class Edge:
         self._sockets: list[socket.socket] = []
         self._places: dict[object, str] = {}  # one for each connection, from accept to its end, with its peer
         self._per_address: Counter[str] = Counter()
-        self._handshakes = asyncio.Semaphore(house.limits.max_handshakes)
         self._emptied = asyncio.Event()
         self.refused = 0
         """Connections turned away because of the limits."""
@@ -180,14 +179,15 @@ class Edge:
         if door is not Door.HTTPS:
             await loop.connect_accepted_socket(lambda: connection, accepted)
         elif served is not None:
-            async with self._handshakes:
-                await loop.connect_accepted_socket(
-                    lambda: connection,
-                    accepted,
-                    ssl=served.context,
-                    ssl_handshake_timeout=self._house.limits.head_timeout,
-                    ssl_shutdown_timeout=_TLS_SHUTDOWN,
-                )
+            # As many at once as there are connections: a queue for handshakes would be a queue behind those
+            # who begin one and fall silent.
+            await loop.connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=served.context,
+                ssl_handshake_timeout=self._house.limits.head_timeout,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN,
+            )
         else:
             return False
         return True

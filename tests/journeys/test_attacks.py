@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import socket
+import ssl
 import threading
+import time
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from router.edge.visit import Door
 from tests.journeys.upstream import PATIENCE
 
 if TYPE_CHECKING:
@@ -55,3 +61,31 @@ def test_a_broken_upload_ends_the_upstream_s_work_too(node: Node, upstream: Reco
         client.read_to_end()
         assert client.ended == "cut"
     assert ended.wait(PATIENCE)
+
+
+def _hello(name: str) -> bytes:
+    """A real ClientHello."""
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def test_silence_after_the_hello_keeps_nobody_waiting(node: Node) -> None:
+    """Two addresses with a thousand handshakes begun and left alone do not hold up a third one's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    door, hello = ("127.0.0.1", node.ports[Door.HTTPS]), _hello(node.host)
+    with ExitStack() as silent:
+        silent.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        sources = [(f"127.0.0.{2 + number % 2}", 0) for number in range(1_050)]
+        begun = [silent.enter_context(socket.create_connection(door, PATIENCE, each)) for each in sources]
+        for each in begun:
+            each.sendall(hello)
+        for each in begun:
+            assert each.recv(1) == b"\x16"  # the router's part of the handshake
+        began = time.monotonic()
+        with node.connect() as client:
+            assert client.ask(node.get("/-/no-such-page", signed_in=False)).status == 404
+        assert time.monotonic() - began < PATIENCE
