@@ -43,6 +43,7 @@ _log = structlog.get_logger(__name__)
 
 _PEEK = MAX_HELLO + 2048  # a hello, its record headers, and a PROXY header before it
 _ACCEPTS_AT_ONCE = 64
+_ACCEPT_AGAIN = 0.5
 _TLS_SHUTDOWN = 5.0
 _TCP_CLOSE_WAIT = 8  # include/net/tcp_states.h
 
@@ -77,7 +78,7 @@ class Edge:
         for door, listening in sockets.items():
             listening.setblocking(False)  # noqa: FBT003 - the standard library's signature
             self._sockets.append(listening)
-            loop.add_reader(listening.fileno(), self._accept, listening, door)
+            self._listen(loop, listening, door)
 
     def stop_accepting(self) -> None:
         """Leave new connections to other workers; from now on each answer is its connection's last."""
@@ -114,6 +115,10 @@ class Edge:
 
     # -- accept -----------------------------------------------------------------------------------------
 
+    def _listen(self, loop: asyncio.AbstractEventLoop, listening: socket.socket, door: Door) -> None:
+        if listening in self._sockets:
+            loop.add_reader(listening.fileno(), self._accept, listening, door)
+
     def _accept(self, listening: socket.socket, door: Door) -> None:
         for _ in range(_ACCEPTS_AT_ONCE):
             try:
@@ -121,8 +126,12 @@ class Edge:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as fault:
-                # Out of file descriptors or memory: the connection stays in the queue for a better moment.
+                # Out of file descriptors or memory: the connection stays in the queue for a better moment. It
+                # keeps the socket readable too, so without a pause the loop would do nothing but try.
                 _log.error("cannot accept", cause=str(fault))
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening.fileno())
+                loop.call_later(_ACCEPT_AGAIN, self._listen, loop, listening, door)
                 return
             accepted.setblocking(False)  # noqa: FBT003 - the standard library's signature
             self._admit(accepted, _peer(address), door)

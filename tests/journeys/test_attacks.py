@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import ssl
@@ -9,6 +10,8 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
+
+from structlog.testing import capture_logs
 
 from router.edge.visit import Door
 from tests.journeys.upstream import PATIENCE
@@ -89,3 +92,25 @@ def test_silence_after_the_hello_keeps_nobody_waiting(node: Node) -> None:
         with node.connect() as client:
             assert client.ask(node.get("/-/no-such-page", signed_in=False)).status == 404
         assert time.monotonic() - began < PATIENCE
+
+
+def test_a_worker_without_descriptors_waits_for_some(node: Node) -> None:
+    """Whoever knocks then neither fills the log nor takes the loop from the visits under way."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    request = node.get("/-/no-such-page", signed_in=False)
+    with node.connect() as known, socket.socket() as stranger:
+        assert known.ask(request).status == 404
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            with capture_logs() as told:
+                stranger.connect(("127.0.0.1", node.ports[Door.HEALTH]))
+                for _ in range(100):
+                    assert known.ask(request).status == 404
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert 1 <= len([line for line in told if line["event"] == "cannot accept"]) <= 3
+        stranger.settimeout(PATIENCE)
+        stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert stranger.recv(12) == b"HTTP/1.1 200"
