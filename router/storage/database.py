@@ -51,6 +51,7 @@ class Database:
         self._url = driver_url(url)
         self._engine = make_engine(self._url, pool_size=pool_size, pool_wait=_POOL_WAIT)
         self._clock = clock
+        self._unreachable = False
         self._retry_at = 0.0
         self._turn = asyncio.Lock()
         self.healthy = True
@@ -106,7 +107,7 @@ class Database:
     async def _transaction(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
         # Cancelling is how SQLAlchemy learns that a connection is not to be used again, so the limit is ours
         # and not the driver's: asyncpg's own timeout would wait for a rollback that may never be answered.
-        with heeding_cancellation(), self._translated():
+        with self._translated(), heeding_cancellation():
             async with AsyncExitStack() as stack:
                 connection = await self._connect(stack)
                 connection = await connection.execution_options(**options)
@@ -115,17 +116,22 @@ class Database:
         self._note(healthy=True)
 
     async def _connect(self, stack: AsyncExitStack) -> AsyncConnection:
-        if not self.healthy and self._clock() < self._retry_at:
-            raise Unavailable("database_unavailable", "The database does not answer; try again in a moment.")
-        if not self.healthy:
+        if self._unreachable:
+            if self._clock() < self._retry_at:
+                raise Unavailable(
+                    "database_unavailable", "The database does not answer; try again in a moment."
+                )
             self._retry_at = self._clock() + _PAUSE
         try:
             with heeding_cancellation():
                 async with asyncio.timeout(_CONNECT_WAIT):
-                    return await stack.enter_async_context(self._engine.connect())
+                    connection = await stack.enter_async_context(self._engine.connect())
         except (DBAPIError, OSError):
+            self._unreachable = True
             self._retry_at = self._clock() + _PAUSE
             raise
+        self._unreachable = False
+        return connection
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
