@@ -65,12 +65,12 @@ def _bind(name: PortName, bind: str, port: int, *, shared: bool) -> socket.socke
 
 
 def _explain(fault: OSError, name: PortName, bind: str, port: int) -> BadSettings:
-    variable = f"ROUTER_{name.upper()}_PORT"
+    variable, option = f"ROUTER_{name.upper()}_PORT", f"--{name}-port"
     match fault.errno:
         case errno.EADDRINUSE:
             sentence = f"Port {port} is in use already, so the router cannot have it for {variable}. "
             remedy = (
-                f"Stop what uses it (`ss -ltnp 'sport = :{port}'` says what), or set {variable} to another."
+                f"Stop what uses it (`ss -ltnp 'sport = :{port}'` says what), or choose another: {option}."
             )
             return BadSettings("port_taken", sentence + remedy)
         case errno.EACCES | errno.EPERM:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
+import itertools
 import os
 import ssl
 from pathlib import Path
@@ -147,11 +149,11 @@ async def _who_am_i(request: web.Request) -> web.Response:
 async def _events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    number = 0
-    while True:
-        number += 1
-        await response.write(f"id: {number}\ndata: invoice {number} was looked at\n\n".encode())
-        await asyncio.sleep(TICK_SECONDS)
+    with contextlib.suppress(ConnectionResetError):  # whoever watched has left, as everybody does some time
+        for number in itertools.count(1):
+            await response.write(f"id: {number}\ndata: invoice {number} was looked at\n\n".encode())
+            await asyncio.sleep(TICK_SECONDS)
+    return response
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:

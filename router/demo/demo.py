@@ -129,6 +129,7 @@ def _write_settings(demo: Demo, redis_url: str | None) -> None:
         "workers": demo.workers,
         "allow_private_upstreams": True,
         "drain_grace": 1,
+        "drain_timeout": 2,  # whoever pressed Ctrl-C waits, and an event stream would not end by itself
         "log_level": "warning",
         "access_log": False,
     }

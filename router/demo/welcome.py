@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from router.demo.seed import PASSWORD, TENANTS, DemoTenant
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def welcome(
@@ -28,7 +27,7 @@ def welcome(
     for title, lines in (
         ("Without a browser", _by_curl(ca_file, https_port)),
         ("Trust the demo's certificate authority", _trust(ca_file)),
-        ("Operate it (in another terminal)", [f"ROUTER_CONFIG={settings_file} tenant-router tenant list"]),
+        ("Operate it (in another terminal)", [f"ROUTER_CONFIG={settings_file} {_command()} tenant list"]),
         ("Stop", ["Ctrl-C"]),
     ):
         console.print(f"[bold]{title}[/]")
@@ -38,6 +37,13 @@ def welcome(
     console.file.flush()
 
 
+def _command() -> str:
+    """Give the command as it can be typed: `make run` starts one that is on nobody's PATH."""
+    started = Path(sys.argv[0]).absolute()
+    found = shutil.which(started.name)
+    return started.name if found and Path(found).absolute() == started else str(started)
+
+
 def _portals(https_port: int) -> list[str]:
     # Lines and no table, which a narrow window would cut.
     return [f"  https://{tenant.hostname}:{https_port}/   {tenant.email}   {PASSWORD}" for tenant in TENANTS]
@@ -45,8 +51,8 @@ def _portals(https_port: int) -> list[str]:
 
 def _by_curl(ca_file: Path, https_port: int) -> list[str]:
     return [
-        f"curl --cacert {ca_file} --resolve {_resolved(tenant, https_port)} -L "
-        f"https://{tenant.hostname}:{https_port}/"
+        f"curl --cacert {ca_file} --resolve {_resolved(tenant, https_port)} "
+        f"https://{tenant.hostname}:{https_port}/-/sign-in"
         for tenant in TENANTS
     ]
 
