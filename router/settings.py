@@ -413,7 +413,8 @@ def _sentence(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
     name = str(detail["loc"][0])
     variable = f"{PREFIX}{name.upper()}"
     if detail["type"] == "missing":
-        return f"{variable} is missing. {Settings.model_fields[name].description}"
+        where = f"set it, or put {name} into tenant-router.toml in the folder where this runs"
+        return f"{variable} is missing: {where}. {Settings.model_fields[name].description}"
     return f"{variable} (from {origins.get(name, 'default')}): {message[:1].lower()}{message[1:]}."
 
 

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except CycloptsError as fault:
-        return _usage(str(fault), as_json=as_json)
+        return _usage(str(fault), _asked_for(tokens), as_json=as_json)
     except RouterError as fault:
         complain(fault.code, fault.sentence, as_json=as_json, cause=_told_cause(fault))
         return exit_for(fault)
@@ -70,7 +70,13 @@ def _told_cause(fault: RouterError) -> BaseException | None:
     return fault.__cause__ if isinstance(fault, Unavailable) else None
 
 
-def _usage(message: str, *, as_json: bool) -> int:
-    sentence = message if as_json else f"{message} See tenant-router --help."
+def _asked_for(tokens: Sequence[str]) -> str:
+    """Give the command whose help would help: as much of it as was typed rightly."""
+    names, _, _ = app.parse_commands(tokens)
+    return " ".join(["tenant-router", *names])
+
+
+def _usage(message: str, command: str, *, as_json: bool) -> int:
+    sentence = message if as_json else f"{message} See {command} --help."
     complain("usage", sentence, as_json=as_json)
     return Exit.USAGE

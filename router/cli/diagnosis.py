@@ -109,10 +109,13 @@ def _with_certificate(facts: Facts, now: float) -> Fault | None:
 
 
 def _with_upstreams(facts: Facts) -> Fault | None:
-    if facts.claim is not None and not facts.probes:
+    if facts.claim is None:
+        return None
+    if not facts.probes:
         hint = f"tenant-router tenant set {facts.claim.slug} --upstream http://HOST:PORT"
         return Fault("upstream_missing", f"Tenant {facts.claim.slug} has no upstream. See: {hint}")
     faults = [f"{probe.url}: {probe.fault}" for probe in facts.probes if probe.fault]
     if len(faults) < len(facts.probes) or not faults:
         return None  # one of them answers, and the edge uses that one
-    return Fault("upstream_unreachable", f"The backend does not answer. {'; '.join(faults)}")
+    remedy = f"Start it, or: tenant-router tenant set {facts.claim.slug} --upstream http://HOST:PORT"
+    return Fault("upstream_unreachable", f"The backend does not answer. {'; '.join(faults)}. {remedy}")

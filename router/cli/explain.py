@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from ipaddress import ip_address
+from socket import gaierror
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -35,8 +37,9 @@ async def explain(
 ) -> int:
     """Tell what a hostname gets, why, and the first thing that is wrong.
 
-    That is: its tenant, the state of its claim, the certificate that is shown, and whether the upstreams
-    answer, asked from where this command runs. Exits with 1 when something is wrong.
+    That is: its tenant, the state of its claim, the certificate that is shown,
+    and whether the upstreams answer, asked from where this command runs.
+    Exits with 1 when something is wrong.
 
     For example:
         tenant-router explain billing.acme.example
@@ -101,7 +104,7 @@ async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
     by = "by its own name" if hostname in served.names else f"by the wildcard *.{hostname.parent}"
     if served.origin == "folder":
         name = served.certificate_id.removeprefix("folder:")
-        return f"the file {name} in {stores.settings.certs_dir} covers it {by}, and no upload does"
+        return f"the file {name} in {stores.settings.certs_dir} covers it {by}, and no valid upload does"
     owners = {record.id: record.tenant_id for record in await stores.vault.list()}
     whose = "the tenant" if owners.get(served.certificate_id) else "the platform"
     return f"the newest upload of {whose} that covers it, {by}"
@@ -120,8 +123,15 @@ async def _probe(url: str, stores: Stores) -> Probe:
     except TimeoutError:
         return Probe(url, f"no answer in {patience:g} seconds")
     except OSError as fault:
-        return Probe(url, str(fault.strerror or fault))
+        return Probe(url, _told_fault(fault))
     return Probe(url, None)
+
+
+def _told_fault(fault: OSError) -> str:
+    """Say it as the system does: asyncio's own words for a refused connection are none for people."""
+    if isinstance(fault, gaierror) or not fault.errno:
+        return str(fault.strerror or fault)
+    return os.strerror(fault.errno)
 
 
 async def _knock(host: str, port: int, *, private: bool) -> None:

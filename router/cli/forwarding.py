@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from cyclopts import Parameter
 
+from router.cli.output import Usage
 from router.errors import BadInput
 from router.tenants.forwarding import MAX_UPSTREAM_CA, ForwardingForm
 from router.tenants.tenant import Forwarding
@@ -84,8 +85,13 @@ class ForwardingOptions:
 
 
 def emptied(given: _T | None, nothing: _T, *, empty: bool) -> _T | None:
-    """Give what was typed; where that is nothing, ``nothing`` if the ``--no-`` option was, else None."""
-    return nothing if empty and given is None else given
+    """Give what was typed; where that is nothing, ``nothing`` if the ``--no-`` option was, else None.
+
+    Raises ``Usage`` when both were: which of them is meant is anybody's guess.
+    """
+    if empty and given is not None:
+        raise Usage("usage", "An option and its --no- form contradict each other: give one of them.")
+    return nothing if empty else given
 
 
 def described(forwarding: Forwarding) -> dict[str, object]:

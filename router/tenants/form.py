@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 MAX_UPSTREAMS: Final = 16
 MAX_PUBLIC_PATHS: Final = 50
 
-_NEEDED: Final = ("name", "theme_colour")
+_NEEDED: Final = {
+    "name": "A new tenant needs a name, which customers see.",
+    "theme_colour": "A new tenant needs a theme colour, such as #0B6E4F.",
+    "upstreams": "Say where the tenant's traffic goes (--upstream http://HOST:PORT), or give the platform "
+    "ROUTER_DEFAULT_UPSTREAMS.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,9 @@ class Judged:
 
     def check_complete(self, *, needs_upstreams: bool) -> None:
         """Raise ``BadInput("missing_field")`` when it is not enough for a new tenant."""
-        for name in (*_NEEDED, "upstreams") if needs_upstreams else _NEEDED:
-            if name not in self.columns:
-                raise BadInput("missing_field", f"A new tenant needs: {name.replace('_', ' ')}.")
+        for name, sentence in _NEEDED.items():
+            if name not in self.columns and (needs_upstreams or name != "upstreams"):
+                raise BadInput("missing_field", sentence)
 
 
 async def judge(

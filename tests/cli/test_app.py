@@ -83,6 +83,8 @@ def test_a_noun_alone_lists_what_can_be_done(command: tuple[str, ...], bare: She
         ("tenant", "list", "--colour"),
         ("settings", "--jsn"),
         ("explain",),
+        ("demo", "--https-port", "99999"),
+        ("tenant", "set", "acme", "--external-domain", "a.example", "--no-external-domain"),
     ],
     ids=" ".join,
 )
@@ -94,6 +96,12 @@ def test_a_mistyped_command_is_a_usage_error(arguments: tuple[str, ...], bare: S
     assert "Traceback" not in ran.err
     ran = bare(*arguments, "--json")
     assert (ran.code, ran.error) == (Exit.USAGE, "usage")
+
+
+def test_a_usage_error_names_the_help_that_helps(bare: Shell) -> None:
+    """The command's own, not the whole program's."""
+    assert "See tenant-router tenant show --help." in bare("tenant", "show", "--colour").err
+    assert "See tenant-router --help." in bare("sevre").err
 
 
 def test_bad_settings_are_told_a_sentence_for_each_fault(
