@@ -306,7 +306,13 @@ async def _furnish(
     await database.open()
     bell = SqliteBell(settings.database_url)
     stack.push_async_callback(bell.close)
-    registry = Registry(database, bell, platform_domain=Hostname.parse(DOMAIN), allow_private_upstreams=True)
+    registry = Registry(
+        database,
+        bell,
+        platform_domain=Hostname.parse(DOMAIN),
+        allow_private_upstreams=True,
+        has_default_upstreams=bool(settings.default_upstreams),
+    )
     passwords = Passwords(memory_kib=64, passes=1)
     stack.callback(passwords.close)
     users = Users(database, bell, passwords)
