@@ -93,7 +93,7 @@ class ChangeFeed:
     """Tails the changes for one worker.
 
     Subscribers are called on the loop, in sequence order, and only drop things from memory: they do not block
-    and do not raise. ``period`` is in seconds.
+    and do not raise. ``period`` is in seconds: what a change takes at most where no bell reaches.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ChangeFeed:
         database: Database,
         bell: Bell,
         *,
-        period: float = 1.0,
+        period: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database

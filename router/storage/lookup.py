@@ -75,7 +75,8 @@ class Lookup(Generic[V]):
     into the bytes a cache holds and back; ``decode`` raises ``ValueError`` for what it cannot read: a miss.
     ``capacity`` and ``negative_capacity`` bound what is remembered of the present and the absent, apart
     from each other, so that a stranger's names never push out a tenant. Times are in seconds. ``serve_stale``
-    says whether an outage of the database is bridged with the last known good value.
+    says whether an outage of the database is bridged with the last known good value. ``position`` is the
+    feed's: whoever drops keys with sequence numbers gives it, or no copy would ever be recent enough.
     """
 
     def __init__(  # noqa: PLR0913 - most have defaults, which only tests override
