@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 
 from router.edge.decide import Decision, Forward, Refuse, SignIn, TellHealth, ToHttps, ToPortal, decide
+from router.edge.visit import Door
 from router.errors import Unavailable
 from router.storage.lookup import PENDING
 
@@ -43,7 +44,9 @@ class Reception:
 
     def receive(self, visit: Visit) -> Route | Answer | None:
         """Say what to do about a visit; none when that takes a look below memory: ``await admit(visit)``."""
-        tenant = self._directory.peek(visit.hostname) if visit.hostname is not None else None
+        # Whoever asks at the health port asks of no tenant, by whatever name: the database is left out of it.
+        hostname = visit.hostname if visit.door is not Door.HEALTH else None
+        tenant = self._directory.peek(hostname) if hostname is not None else None
         if tenant is PENDING:
             return None
         token = visit.cookies.token if visit.cookies is not None else None
