@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
@@ -70,6 +70,10 @@ class Probe:
         """A question is too small to wait for room."""
 
 
+_Key: TypeAlias = tuple[str, str, str, int, int]
+"""URL and trust, which make a pool; path, interval and expected status, which make a check."""
+
+
 @dataclass(slots=True, eq=False)
 class _Watch:
     pool: UpstreamPool
@@ -81,12 +85,13 @@ class Probes:
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._watched: dict[tuple[str, str, int, int], _Watch] = {}
+        self._watched: dict[_Key, _Watch] = {}
 
     def watch(self, pool: UpstreamPool, forwarding: Forwarding, host: bytes) -> None:
         """Note a visit to ``pool``; begin to check it if its tenant wants that and nobody does yet."""
         key = (
             pool.target.url,
+            pool.target.ca,
             forwarding.health_path,
             forwarding.health_interval,
             forwarding.health_status,
@@ -97,8 +102,8 @@ class Probes:
             self._tasks.start(self._check(key, watch, host), name="check an upstream")
         watch.pool, watch.last_visit = pool, time.monotonic()
 
-    async def _check(self, key: tuple[str, str, int, int], watch: _Watch, host: bytes) -> None:
-        url, path, interval, wanted = key
+    async def _check(self, key: _Key, watch: _Watch, host: bytes) -> None:
+        url, _, path, interval, wanted = key
         try:
             watch.last_visit = time.monotonic()
             while time.monotonic() < watch.last_visit + _WATCHED_FOR:
