@@ -70,7 +70,7 @@ async def dial(target: Target, protocol: asyncio.Protocol, forbidden: Forbidden 
         return
     *others, last = await _addresses(target, forbidden)
     for address in others:
-        with suppress(ConnectionError):
+        with suppress(OSError):  # an address without a route is no ConnectionError
             await _dial_address(target, address, protocol)
             return
     await _dial_address(target, last, protocol)
