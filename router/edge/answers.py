@@ -106,9 +106,8 @@ class Answers:
     def error(self, refuse: Refuse, visit: Visit) -> Answer:
         """An error, for a person or for a program."""
         status = refuse.status
-        request_id = (
-            visit.id if refuse.tenant is not None else ""
-        )  # unknown hosts get the same octets each time
+        # Unknown hosts get the same octets each time.
+        request_id = visit.id if refuse.tenant is not None else ""
         fields: tuple[Header, ...] = (_NO_STORE,)
         if status in _RETRY_AFTER:
             fields += ((b"Retry-After", _RETRY_AFTER[status]),)

@@ -55,9 +55,7 @@ class ClientConnection(asyncio.Protocol):
         self._body_held = False
         self._moved = 0  # octets of the body since its rate was last looked at
         self._paused = False
-        self._unsent = (
-            -1
-        )  # octets in the write buffer when the client was last seen to stall; -1: it does not
+        self._unsent = -1  # octets unsent when a client that reads slowly was last looked at; -1: it does not
         self._lookup: asyncio.Task[None] | None = None
         self._tunnel: Tunnel | None = None
         self.transport: asyncio.Transport

@@ -16,7 +16,7 @@ class Limits:
     """A connection between two requests."""
 
     stall_timeout: float = 60.0
-    """A body, either way, during which nothing moved at all."""
+    """A body, either way, is judged by what moved of it in so long."""
 
     connect_timeout: float = 3.0
     answer_timeout: float = 60.0
@@ -36,7 +36,7 @@ class Limits:
     max_connections_per_address: int = 1_000
     max_requests_per_connection: int = 1_000
     max_upstream_connections: int = 512
-    """Connections to one upstream; more visits wait for one, for ``connect_timeout`` at most."""
+    """Connections to one upstream, WebSockets not counted; more visits wait, ``connect_timeout`` at most."""
 
     upstream_queue: int = 1_024
     """Visits that may wait so; the next is refused at once (503)."""

@@ -29,7 +29,7 @@ from router.errors import BadInput
 from router.hostname import Authority, Hostname, parse_authority
 
 MAX_FIELDS: Final = 100
-"""Header fields in one head; more is 431."""
+"""Header fields of one head that would go on to an upstream; more is 431."""
 
 _SOME_METHOD = re.compile(rb"(?:\r\n)?[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")
 
