@@ -54,7 +54,7 @@ class Route:
 
 
 class Asker(Protocol):
-    """The client's side of an exchange. HTTP/1.1 is client.py; HTTP/2 can stand beside it."""
+    """The client's side of an exchange. HTTP/1.1 is turn.py; HTTP/2 can stand beside it."""
 
     def interim(self, head: AnswerHead) -> None:
         """Pass an interim answer on, if the client's protocol has them."""
@@ -168,7 +168,7 @@ class Exchange:
         if self._dial is not None:
             self._dial.cancel()
         if self._tunnel is not None:
-            self._tunnel.client_lost()
+            self._tunnel.end()
         elif self._connection is not None:
             self._connection.abort()
 
@@ -221,7 +221,7 @@ class Exchange:
         connection, self._connection = self._connection, None
         if self._tunnel is not None:
             self._finish()
-            self._tunnel.upstream_lost()
+            self._tunnel.end()
         elif self._started:
             self._finish()
             self._asker.cut(reason)

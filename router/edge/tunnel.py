@@ -1,7 +1,7 @@
 """Tunnels: connections that have become WebSockets, octets both ways until either end goes.
 
-A tunnel lives as long as the session that opened it: revoked or ended, it is closed within a second, with a
-close frame where one fits in.
+A tunnel lives as long as the session that opened it: it is closed within a second when that is revoked, and
+within a few when its time is over, with a close frame where one fits in.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Tunnel:
         "_client",
         "_deadlines",
         "_goodbye",
+        "_last_use",
         "_to_client",
         "_to_upstream",
         "_upstream",
         "_used",
         "deadline",
-        "last_use",
         "session",
     )
 
@@ -61,16 +61,16 @@ class Tunnel:
         self._to_upstream = FrameTracker()
         self._goodbye = 0  # the code of the close frames, once the end has come
         self.session = session
-        self.last_use = time.time()
+        self._last_use = time.time()
         self.deadline = NEVER if session is None else deadlines.now + _LOOK_EVERY
         deadlines.add(self)
 
     def from_client(self, data: bytes) -> None:
         """Pass on what the client sent."""
         if self._pass_on(data, self._upstream, self._to_upstream, masked=True):
-            self.last_use = time.time()
+            self._last_use = time.time()
             if self.session is not None:
-                self._used(self.session, self.last_use)
+                self._used(self.session, self._last_use)
 
     def from_upstream(self, data: bytes) -> None:
         """Pass on what the upstream sent."""
@@ -84,13 +84,11 @@ class Tunnel:
         """The upstream does not read, or reads again."""
         _hold(self._client, hold=full)
 
-    def client_lost(self) -> None:
-        """The client is gone; what it sent last still goes out."""
-        self._end()
-
-    def upstream_lost(self) -> None:
-        """The upstream is gone; what it sent last still goes out."""
-        self._end()
+    def end(self) -> None:
+        """Close both ends, because one of them is gone; what it sent last still goes out."""
+        self._deadlines.discard(self)
+        self._client.close()
+        self._upstream.close()
 
     def close(self, code: int) -> None:
         """Say goodbye to both ends (RFC 6455 section 7.1.1), and close when they have had time to answer.
@@ -107,12 +105,12 @@ class Tunnel:
     def expire(self) -> None:
         """Look whether the session has ended; or, after the last words, close."""
         if self._goodbye:
-            self._end()
+            self.end()
             return
         self.deadline = self._deadlines.now + _LOOK_EVERY
         session, now = self.session, time.time()
         if session is not None:
-            idle_since = max(self.last_use, session.seen_at)
+            idle_since = max(self._last_use, session.seen_at)
             if now >= session.expires_at or now >= idle_since + session.idle_life:
                 self.close(POLICY)
 
@@ -131,11 +129,6 @@ class Tunnel:
     def _say_goodbye(self, transport: asyncio.Transport, tracker: FrameTracker, *, masked: bool) -> None:
         if tracker.between and not tracker.closing and not transport.is_closing():
             transport.write(close_frame(self._goodbye, masked=masked))
-
-    def _end(self) -> None:
-        self._deadlines.discard(self)
-        self._client.close()
-        self._upstream.close()
 
 
 def _hold(transport: asyncio.Transport, *, hold: bool) -> None:

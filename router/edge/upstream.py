@@ -31,7 +31,7 @@ class Visitor(Protocol):
         """A piece of the answer's body came."""
 
     def answer_end(self, trailers: list[Header]) -> None:
-        """The answer is whole; the connection has been let go of."""
+        """The answer is whole: ``release`` the connection, which has let go of the visitor."""
 
     def answer_pause(self) -> None:
         """All that came has been passed on."""
