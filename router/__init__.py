@@ -1,15 +1,15 @@
 """tenant-router: the front door of a multi-tenant portal.
 
 Three planes live in one worker process. The **edge** moves bytes and decides; the **portal** (customers'
-pages) and the **console** (operators' pages and API) are upstreams of the edge, so there is one way that
-bytes move, whatever answers: client → edge → some upstream.
+pages) and the **console** (operators' pages and API; not built yet) are upstreams of the edge, so there is
+one way that bytes move, whatever answers: client → edge → some upstream.
 
 The journey of a request, and the file that owns each step::
 
     accept        edge/listener.py       limits, PROXY protocol
     ClientHello   edge/client_hello.py   peeked, never consumed
     certificate   certificates/keyring.py
-    head          edge/client.py         httptools and stricter rules; edge/visit.py makes the Visit
+    head          edge/client.py         edge/visit.py makes the Visit: httptools and stricter rules
     reception     edge/reception.py      at once what is in memory; the rest is awaited:
       tenant      tenants/directory.py   memory → Redis → database
       session     identity/sessions.py   memory → Redis → database
