@@ -11,7 +11,6 @@ import contextlib
 import secrets
 import socket
 from collections import Counter
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,7 +25,7 @@ from router.edge.client_hello import (
     read_client_hello,
 )
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
-from router.edge.visit import Arrival, Door
+from router.edge.visit import Arrival, Door, is_trusted
 from router.errors import BadInput, RouterError
 from router.hostname import Hostname, parse_authority
 from router.storage.lookup import PENDING
@@ -140,7 +139,7 @@ class Edge:
         limits = self._house.limits
         full = len(self._places) >= limits.max_connections and door is not Door.HEALTH
         crowd = self._per_address[peer] >= limits.max_connections_per_address
-        if full or (crowd and not _within(peer, self._trusted)):  # a load balancer is many clients
+        if full or (crowd and not is_trusted(peer, self._trusted)):  # a load balancer is many clients
             self.refused += 1
             accepted.close()
             return
@@ -205,7 +204,7 @@ class Edge:
 
     async def _greet(self, accepted: socket.socket, peer: str) -> str:
         """Read a PROXY header if the peer may send one; answer the client's address."""
-        if not self._trusted or not _within(peer, self._trusted):
+        if not self._trusted or not is_trusted(peer, self._trusted):
             return peer
         seen = await _peek(accepted, 1)
         while True:
@@ -309,11 +308,3 @@ def _say(accepted: socket.socket, alert: bytes) -> None:
 def _peer(address: object) -> str:
     host = str(address[0]) if isinstance(address, tuple) else ""
     return host.removeprefix("::ffff:")
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)

@@ -364,7 +364,7 @@ def _origin_form(target: bytes, authority: Authority) -> bytes:
 
 def _client(arrival: Arrival, forwarded_for: list[bytes]) -> str:
     """Who asks: the first address from the right that is not one of our trusted load balancers."""
-    if not arrival.trusted or not _is_trusted(arrival.peer, arrival.trusted):
+    if not arrival.trusted or not is_trusted(arrival.peer, arrival.trusted):
         return arrival.peer
     client = arrival.peer
     for raw in reversed(b",".join(forwarded_for).split(b",")):
@@ -373,7 +373,7 @@ def _client(arrival: Arrival, forwarded_for: list[bytes]) -> str:
         except ValueError:
             return client  # what cannot be read is not believed, nor anything to the left of it
         client = address
-        if not _is_trusted(address, arrival.trusted):
+        if not is_trusted(address, arrival.trusted):
             break
     return client
 
@@ -391,7 +391,8 @@ def _read_address(raw: bytes) -> str:
     return str(address)
 
 
-def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether an address is one of our load balancers'."""
     try:
         parsed = ip_address(address)
     except ValueError:  # a Unix socket has no address
