@@ -271,9 +271,9 @@ class Exchange:
             connection.release(clean=True)
             return
         self.deadline = NEVER
-        self._send_on(connection)
         if not self._request_done:
             self._asker.hold_body(hold=False)
+        self._send_on(connection)  # after that, because it may hold the body again
 
     async def _connect(self) -> UpstreamConnection:
         """Dial one pool after the other: until a connection is made, nothing has been asked of anybody."""
