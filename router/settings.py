@@ -219,7 +219,8 @@ class Settings(BaseModel):
         tuple[Annotated[Network, BeforeValidator(_as_network)], ...], BeforeValidator(_as_list)
     ] = Field(
         (),
-        description="Comma-separated networks of load balancers whose PROXY header and `X-Forwarded-For` are believed.",
+        description="Comma-separated networks of load balancers whose PROXY header and `X-Forwarded-For` are "
+        "believed.",
     )
     allow_private_upstreams: bool = Field(
         default=False,
