@@ -89,7 +89,8 @@ class Turns:
             case "session_affinity":
                 return sorted(candidates, key=lambda each: -_affinity(key, name(each), weight(each)))
             case "least_connections":
-                return sorted(candidates, key=lambda each: (busy(each) + 1) / weight(each))
+                in_turn = self._in_turn(tenant_id, candidates, name, weight)  # which settles a tie
+                return sorted(in_turn, key=lambda each: (busy(each) + 1) / weight(each))
             case _:
                 return self._in_turn(tenant_id, candidates, name, weight)
 

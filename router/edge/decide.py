@@ -87,9 +87,14 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
     if (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS) and visit.reads_plainly:
         return ToPortal(tenant)
     if tenant.public_paths and _is_public(visit.path, tenant.public_paths) and visit.reads_plainly:
-        return Forward(tenant, None)
+        return _forward(visit, tenant, None)
     if session is None or not session.admits(tenant.id, now):
         return _stranger(visit, tenant)
+    return _forward(visit, tenant, session)
+
+
+def _forward(visit: Visit, tenant: Tenant, session: Session | None) -> Decision:
+    """On a public path too, a WebSocket is opened by our own pages only: it carries the backend's cookies."""
     if visit.websocket and not _may_connect(visit, tenant.forwarding.websocket_origins):
         return Refuse(403, "foreign_origin", tenant)
     return Forward(tenant, session)

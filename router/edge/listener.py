@@ -43,7 +43,6 @@ _log = structlog.get_logger(__name__)
 _PEEK = MAX_HELLO + 2048  # a hello, its record headers, and a PROXY header before it
 _ACCEPTS_AT_ONCE = 64
 _ACCEPT_AGAIN = 0.5
-_TLS_SHUTDOWN = 5.0
 _TCP_CLOSE_WAIT = 8  # include/net/tcp_states.h
 
 
@@ -194,7 +193,7 @@ class Edge:
                 accepted,
                 ssl=served.context,
                 ssl_handshake_timeout=self._house.limits.head_timeout,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN,
+                ssl_shutdown_timeout=self._house.limits.stall_timeout,
             )
         else:
             return False

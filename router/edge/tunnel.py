@@ -7,7 +7,7 @@ within a few when its time is over, with a close frame where one fits in.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from router.edge.deadlines import NEVER
 from router.edge.frames import GOING_AWAY, POLICY, FrameTracker, close_frame
@@ -140,37 +140,48 @@ def _hold(transport: asyncio.Transport, *, hold: bool) -> None:
         transport.resume_reading()
 
 
+class Lasting(Protocol):
+    """What goes on until somebody ends it: a tunnel, or an answer whose length is not known."""
+
+    @property
+    def session(self) -> Session | None:
+        """Whose it is; none on a public path."""
+
+    def close(self, code: int) -> None:
+        """End it, for a reason told as a WebSocket tells it (RFC 6455 section 7.4.1)."""
+
+
 class Tunnels:
-    """The tunnels of a worker, by the session that each belongs to (none on a public path)."""
+    """What lasts in a worker, by the session that each belongs to: tunnels, and event streams beside them."""
 
     def __init__(self) -> None:
-        self._by_session: dict[str | None, set[Tunnel]] = {}
+        self._by_session: dict[str | None, set[Lasting]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._by_session.values()))
 
-    def add(self, tunnel: Tunnel) -> None:
-        """Watch a tunnel for the end of its session."""
-        self._by_session.setdefault(_key(tunnel), set()).add(tunnel)
+    def add(self, lasting: Lasting) -> None:
+        """Watch for the end of its session."""
+        self._by_session.setdefault(_key(lasting), set()).add(lasting)
 
-    def discard(self, tunnel: Tunnel) -> None:
-        """Watch a tunnel that has ended no longer."""
-        tunnels = self._by_session.get(_key(tunnel), set())
-        tunnels.discard(tunnel)
-        if not tunnels:
-            self._by_session.pop(_key(tunnel), None)
+    def discard(self, lasting: Lasting) -> None:
+        """Watch no longer what has ended."""
+        held = self._by_session.get(_key(lasting), set())
+        held.discard(lasting)
+        if not held:
+            self._by_session.pop(_key(lasting), None)
 
     def end_session(self, session_key: str) -> None:
         """Close what a session opened, because it was revoked."""
-        for tunnel in list(self._by_session.get(session_key, ())):
-            tunnel.close(POLICY)
+        for lasting in list(self._by_session.get(session_key, ())):
+            lasting.close(POLICY)
 
     def close_all(self) -> None:
-        """Close every tunnel: the worker goes, or does not know which sessions were revoked."""
-        for tunnels in list(self._by_session.values()):
-            for tunnel in list(tunnels):
-                tunnel.close(GOING_AWAY)
+        """Close everything: the worker goes, or does not know which sessions were revoked."""
+        for held in list(self._by_session.values()):
+            for lasting in list(held):
+                lasting.close(GOING_AWAY)
 
 
-def _key(tunnel: Tunnel) -> str | None:
-    return tunnel.session.key if tunnel.session is not None else None
+def _key(lasting: Lasting) -> str | None:
+    return lasting.session.key if lasting.session is not None else None

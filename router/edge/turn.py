@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from router.edge.exchange import Route
     from router.edge.house import House
     from router.edge.visit import Visit
+    from router.identity.session import Session
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +72,9 @@ class Turn:
         "_pending",
         "_route",
         "_status",
+        "_taken",
         "_visit",
+        "_watched",
         "request_done",
     )
 
@@ -82,12 +85,14 @@ class Turn:
         self._route: Route | None = None
         self._exchange: Exchange | None = None
         self._decoder = ChunkedDecoder() if visit.body == CHUNKED else None
-        self._left = visit.body  # octets still to come; of a chunked body, counted down from CHUNKED
+        self._left = visit.body  # octets still to come, of a body with a length
+        self._taken = 0  # octets that have come, of a chunked one
         self.request_done = visit.body == NO_BODY
         self._keep_alive = visit.keep_alive and not last
         self._framing = NO_BODY  # of the answer, as the client gets it
         self._pending = b""  # the answer's head, held for a moment so that its body leaves with it
         self._status = 0
+        self._watched = False  # among what ends with its session
         self._octets = 0
         self._began = time.monotonic()
 
@@ -138,12 +143,23 @@ class Turn:
         """The client is gone, or no longer listened to: end the upstream's work, write the account."""
         if self._exchange is not None:
             self._exchange.asker_lost()
+        self._watch_no_longer()
         self._account(end)
 
     def hold_answer(self, *, hold: bool) -> None:
         """The client reads slowly, or has caught up."""
         if self._exchange is not None:
             self._exchange.hold_answer(hold=hold)
+
+    @property
+    def session(self) -> Session | None:
+        """Whose visit this is; none on a public path."""
+        return self._route.session if self._route is not None else None
+
+    def close(self, code: int) -> None:
+        """Break off an answer without a known end: its session has ended, or the worker goes."""
+        _log.info("answer ended with its session, or with the worker", visit=self._visit.id, code=code)
+        self._connection.transport.abort()
 
     @property
     def answering(self) -> bool:
@@ -167,6 +183,9 @@ class Turn:
         lines = [status_line(head.status, head.reason)]
         lines += map(b": ".join, self._fields(head))
         self._framing = self._frame(head, lines)
+        if head.body < 0 and self.session is not None:
+            self._watched = True
+            self._house.tunnels.add(self)
         if not self._keep_alive:
             lines.append(b"Connection: close")
         self._pending = b"\r\n".join(lines) + b"\r\n\r\n"
@@ -225,7 +244,7 @@ class Turn:
         tunnel = Tunnel(
             self._connection.transport,
             upstream,
-            session=self._route.session if self._route is not None else None,
+            session=self.session,
             deadlines=self._house.deadlines,
             used=self._house.reception.used,
         )
@@ -261,9 +280,9 @@ class Turn:
 
     def _count(self, octets: int) -> None:
         """Hold a body whose length was not announced to the tenant's limit."""
-        self._left -= octets
+        self._taken += octets
         limit = self._route.forwarding.max_body if self._route is not None else 0
-        if limit and CHUNKED - self._left > limit:
+        if 0 < limit < self._taken:
             raise BodyTooLarge
 
     def _end_request(self, trailers: list[Header]) -> None:
@@ -271,8 +290,14 @@ class Turn:
         if self._exchange is not None:
             self._exchange.body_end(trailers)
 
+    def _watch_no_longer(self) -> None:
+        if self._watched:
+            self._watched = False
+            self._house.tunnels.discard(self)
+
     def _over(self) -> None:
         self._exchange = None
+        self._watch_no_longer()
         if self._house.access_log is not None:
             self._account("done")
         self._connection.turn_over(keep_alive=self._keep_alive)

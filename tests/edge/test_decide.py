@@ -161,7 +161,9 @@ ROWS: list[tuple[bytes, bytes, list[bytes], Session | None, Decision]] = [
     (b"GET", b"/help", [], STRANGER, Forward(ACME, None)),
     (b"GET", b"/files/public/", [], None, Forward(ACME, None)),
     (b"GET", b"/files/public/x", [], None, Forward(ACME, None)),
-    (b"GET", b"/help/socket", UPGRADE, None, Forward(ACME, None)),
+    (b"GET", b"/help/socket", [*UPGRADE, b"Origin: https://acme.portal.example"], None, Forward(ACME, None)),
+    (b"GET", b"/help/socket", [*UPGRADE, b"Origin: https://evil.example"], None, FOREIGN),
+    (b"GET", b"/help/socket", UPGRADE, None, FOREIGN),
     # what begins alike, or reads differently, is not public
     (b"GET", b"/helpdesk", [], None, UNAUTHORISED),
     (b"GET", b"/help-me", [], None, UNAUTHORISED),
