@@ -318,7 +318,9 @@ class Exchange:
             self._held.append(piece)
 
     def _await_answer(self) -> None:
-        if not self._started:
+        if self._started:
+            self.deadline = NEVER  # the upstream may have clogged on the last of the body: that is over
+        else:
             patience = self._route.forwarding.answer_timeout or self._limits.answer_timeout
             self.deadline = self._deadlines.now + patience
 

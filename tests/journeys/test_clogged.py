@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.journeys.upstream import Conversation
 
-_AT_ONCE = 250_000
+_AT_ONCE = 13 * 16_384
 """Octets that the router reads in one go, and that do not fit on the way to a narrow upstream."""
 
 _WHOLE = 64_000_000
@@ -54,8 +54,16 @@ def narrow(_narrow_upstream: RecordingUpstream) -> Iterator[RecordingUpstream]:
 
 def _say_at_once(node: Node, client: socket.socket, data: bytes) -> None:
     """Send while the worker looks elsewhere, so that it reads everything in one go."""
-    node.loop.call_soon_threadsafe(time.sleep, 0.3)
+    asleep, sent = threading.Event(), threading.Event()
+
+    def look_elsewhere() -> None:
+        asleep.set()
+        sent.wait(PATIENCE)
+
+    node.loop.call_soon_threadsafe(look_elsewhere)
+    assert asleep.wait(PATIENCE)
     client.sendall(data)
+    sent.set()
 
 
 def _taken(client: socket.socket) -> int:
@@ -85,3 +93,30 @@ def test_a_body_that_clogs_the_way_at_once_is_held_back(node: Node, narrow: Reco
         _say_at_once(node, client.sock, head + b"x" * _AT_ONCE)
         assert _taken(client.sock) < _HELD_AT_MOST
     over.set()
+
+
+def test_an_early_answer_outlives_a_clogged_upload(node: Node, narrow: RecordingUpstream) -> None:
+    """Once an upload is through after all, however late its last piece was taken, its answer is safe."""
+    clogged, whole = threading.Event(), threading.Event()
+
+    def answer_early(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi")
+        assert clogged.wait(PATIENCE)
+        conversation.read(_AT_ONCE)
+        assert whole.wait(PATIENCE)
+        conversation.send(b"ho")
+
+    narrow.begin_anew(answer_early)
+    host = add_portal(node, [narrow.url])
+    head = request(host, b"Content-Length: %d" % _AT_ONCE, method=b"POST")
+    with node.connect(host) as client:
+        client.send(head)
+        client.read_until(b"hi")
+        _say_at_once(node, client.sock, b"x" * _AT_ONCE)
+        clogged.set()
+        while len(narrow.seen) < _AT_ONCE:
+            time.sleep(0.01)
+        node.pass_time(3600)
+        whole.set()
+        assert client.read(2) == b"ho"
