@@ -222,6 +222,8 @@ class UpstreamConnection(asyncio.Protocol):
             # Its client may not have caught up with the end of the answer: that holds nobody else back.
             self.transport.resume_reading()
             self._pool.give_back(self)
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()  # what an upstream does not read would keep a closing connection open
         else:
             self.transport.close()
 

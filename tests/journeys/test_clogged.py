@@ -120,3 +120,25 @@ def test_an_early_answer_outlives_a_clogged_upload(node: Node, narrow: Recording
         node.pass_time(3600)
         whole.set()
         assert client.read(2) == b"ho"
+
+
+def test_an_upstream_that_answers_and_reads_no_further_is_cut(node: Node, narrow: RecordingUpstream) -> None:
+    """What it has not read of the request is no reason to keep its connection and its place."""
+    answered, ended = threading.Event(), threading.Event()
+
+    def refuse(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+        assert answered.wait(PATIENCE)
+        conversation.wait_for_end()
+        ended.set()
+
+    narrow.begin_anew(refuse)
+    host = add_portal(node, [narrow.url])
+    head = request(host, b"Content-Length: 900000000", method=b"POST")
+    with node.connect(host) as client:
+        _say_at_once(node, client.sock, head + b"x" * _AT_ONCE)
+        assert client.read_answer().status == 413
+    answered.set()
+    assert ended.wait(PATIENCE)
+    assert len(narrow.seen) < _AT_ONCE  # the rest was not waited for
