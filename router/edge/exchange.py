@@ -354,6 +354,8 @@ class Exchange:
         self.deadline = NEVER
         self._tunnel = self._asker.switch(head, connection.transport)
         self._tunnel.from_upstream(connection.become_tunnel())
+        if connection.full:  # with what the client sent too early
+            self._tunnel.upstream_full(full=True)
 
     def _fail(self, status: int, code: str, cause: str) -> None:
         self._finish()

@@ -53,7 +53,8 @@ class _State(Enum):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream: writes requests, reads answers.
 
-    ``used`` counts the visits it has carried: one that has carried some may turn out to be dead.
+    ``used`` counts the visits it has carried: one that has carried some may turn out to be dead. ``full`` says
+    that the upstream does not read.
     """
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -68,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._interim = 0
         self.transport: asyncio.Transport
         self.used = 0
+        self.full = False
         self.made_at = 0.0
         self.idle_since = 0.0
 
@@ -143,11 +145,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold the client's body back."""
+        self.full = True
         if self._visitor is not None:
             self._visitor.upstream_full(full=True)
 
     def resume_writing(self) -> None:
         """Let the client's body come again."""
+        self.full = False
         if self._visitor is not None:
             self._visitor.upstream_full(full=False)
 

@@ -142,3 +142,30 @@ def test_an_upstream_that_answers_and_reads_no_further_is_cut(node: Node, narrow
     answered.set()
     assert ended.wait(PATIENCE)
     assert len(narrow.seen) < _AT_ONCE  # the rest was not waited for
+
+
+def test_frames_that_clog_the_way_before_the_tunnel_are_held_back(
+    node: Node, narrow: RecordingUpstream
+) -> None:
+    """Of what a client sends ahead of the 101, and behind it, no more is taken than the upstream takes."""
+    sent, over = threading.Event(), threading.Event()
+
+    def switch(conversation: Conversation) -> None:
+        conversation.read_head()
+        assert sent.wait(PATIENCE)
+        conversation.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        )
+        over.wait(PATIENCE * 4)
+
+    narrow.begin_anew(switch)
+    host = add_portal(node, [narrow.url])
+    upgrade = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13")
+    opening = request(host, *upgrade, b"Origin: https://" + host.encode())
+    with node.connect(host) as client:
+        _say_at_once(node, client.sock, opening + b"\x82\x7f" + _WHOLE.to_bytes(8, "big") + b"x" * _AT_ONCE)
+        assert _taken(client.sock) < _HELD_AT_MOST
+        sent.set()
+        assert client.read_answer().status == 101
+        assert _taken(client.sock) < _HELD_AT_MOST
+    over.set()
