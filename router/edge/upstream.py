@@ -53,8 +53,8 @@ class _State(Enum):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream: writes requests, reads answers.
 
-    ``used`` counts the visits it has carried: one that has carried some may turn out to be dead. ``full`` says
-    that the upstream does not read.
+    ``used`` counts the visits it has carried: one that has carried some may turn out to be dead.
+    ``full`` says that the upstream does not read.
     """
 
     def __init__(self, pool: UpstreamPool) -> None:
