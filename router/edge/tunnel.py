@@ -24,6 +24,9 @@ _LAST_WORDS: Final = 2.0
 
 _LOOK_EVERY: Final = 5.0
 
+_ENDED_REMEMBERED: Final = 10_000
+"""Sessions that have ended: more than can end while one opening handshake is under way."""
+
 
 class Tunnel:
     """One upgraded connection. Each end's fullness stops the other's reading: memory stays bounded.
@@ -156,13 +159,16 @@ class Tunnels:
 
     def __init__(self) -> None:
         self._by_session: dict[str | None, set[Lasting]] = {}
+        self._ended: dict[str | None, None] = {}  # the latest last
 
     def __len__(self) -> int:
         return sum(map(len, self._by_session.values()))
 
     def add(self, lasting: Lasting) -> None:
-        """Watch for the end of its session."""
+        """Watch for the end of its session, which may have come while the upstream took its time."""
         self._by_session.setdefault(_key(lasting), set()).add(lasting)
+        if _key(lasting) in self._ended:
+            lasting.close(POLICY)
 
     def discard(self, lasting: Lasting) -> None:
         """Watch no longer what has ended."""
@@ -172,7 +178,10 @@ class Tunnels:
             self._by_session.pop(_key(lasting), None)
 
     def end_session(self, session_key: str) -> None:
-        """Close what a session opened, because it was revoked."""
+        """Close what a session opened, and what it is about to, because it was revoked."""
+        self._ended[session_key] = None
+        if len(self._ended) > _ENDED_REMEMBERED:
+            del self._ended[next(iter(self._ended))]
         for lasting in list(self._by_session.get(session_key, ())):
             lasting.close(POLICY)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from structlog.testing import capture_logs
 
 from router.edge.visit import Door
+from router.identity.sessions import key_of
 from tests.journeys.upstream import PATIENCE
 
 if TYPE_CHECKING:
@@ -114,3 +115,35 @@ def test_a_worker_without_descriptors_waits_for_some(node: Node) -> None:
         stranger.settimeout(PATIENCE)
         stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
         assert stranger.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_session_that_ends_while_a_websocket_opens_opens_none(
+    node: Node, upstream: RecordingUpstream
+) -> None:
+    """Revoked between the handshake's request and its 101: the tunnel is closed the moment it stands."""
+    revoked = threading.Event()
+
+    def switch_late(conversation: Conversation) -> None:
+        if b"websocket" not in conversation.read_head():
+            return
+        assert revoked.wait(PATIENCE)
+        conversation.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        )
+        conversation.wait_for_end()
+
+    upstream.begin_anew(switch_late)
+    token, _ = node.sign_in("acme", "eve@example.com")
+    cookie = f"Cookie: __Host-portal-session={token}".encode()
+    upgrade = (b"Upgrade: websocket", b"Connection: Upgrade", b"Origin: https://acme.portal.example")
+    with node.connect() as client:
+        client.send(node.get("/live", cookie, *upgrade, signed_in=False))
+        while not upstream.seen:
+            time.sleep(0.01)
+        node.operate(node.sessions.revoke(key_of(token)))
+        with node.connect() as other:
+            while other.ask(node.get("/-/sign-out", cookie, signed_in=False)).field("location") is None:
+                pass  # the portal still knows the session
+        revoked.set()
+        assert client.read_answer().status == 101
+        assert client.read(4) == b"\x88\x02\x03\xf0"
