@@ -310,7 +310,11 @@ WRONG_FILES: list[tuple[str, bytes, bytes | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "data", "key"), WRONG_FILES)
+# Keys are made anew in each process, and an id must be the same in all of them.
+WRONG_FILE_IDS = [f"{code}-{number}" for number, (code, _, _) in enumerate(WRONG_FILES)]
+
+
+@pytest.mark.parametrize(("code", "data", "key"), WRONG_FILES, ids=WRONG_FILE_IDS)
 def test_the_wrong_files_are_refused_with_the_reason(code: str, data: bytes, key: bytes | None) -> None:
     """Each mistake with files has its code."""
     assert code_of(data, key) == code
