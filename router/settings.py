@@ -263,7 +263,8 @@ class Settings(BaseModel):
     )
     max_connections_per_address: Annotated[int, Field(ge=1)] = Field(
         1000,
-        description="Client connections that one worker holds from one address (trusted proxies excepted).",
+        description="Client connections that one worker holds from one address, of IPv6 from one /64 "
+        "(trusted proxies excepted).",
     )
     max_requests_per_connection: Annotated[int, Field(ge=1)] = Field(
         1000,

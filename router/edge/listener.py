@@ -28,6 +28,7 @@ from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_h
 from router.edge.visit import Arrival, Door, is_trusted
 from router.errors import BadInput, RouterError
 from router.hostname import Hostname, parse_authority
+from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class Edge:
         self._platform_domain = platform_domain
         self._trusted = trusted
         self._sockets: list[socket.socket] = []
-        self._places: dict[object, str] = {}  # one for each connection, from accept to its end, with its peer
-        self._per_address: Counter[str] = Counter()
+        # One for each connection, from accept to its end, with its peer, or for whom that speaks.
+        self._places: dict[object, str] = {}
+        self._per_network: Counter[str] = Counter()
         self._emptied = asyncio.Event()
         self.refused = 0
         """Connections turned away because of the limits."""
@@ -137,26 +139,38 @@ class Edge:
     def _admit(self, accepted: socket.socket, peer: str, door: Door) -> None:
         limits = self._house.limits
         full = len(self._places) >= limits.max_connections and door is not Door.HEALTH
-        crowd = self._per_address[peer] >= limits.max_connections_per_address
-        if full or (crowd and not is_trusted(peer, self._trusted)):  # a load balancer is many clients
+        place = object()
+        if full or not self._take_place(place, peer):
             self.refused += 1
             accepted.close()
             return
-        place = object()
-        self._places[place] = peer
-        self._per_address[peer] += 1
         self._house.tasks.start(self._welcome(accepted, place, door), name="welcome a connection")
+
+    def _take_place(self, place: object, client: str) -> bool:
+        """Count a connection as ``client``'s, and as nobody else's; not if that has enough already."""
+        network = network_of(client)  # of IPv6 a /64: whoever has one address there has them all
+        crowd = self._per_network[network] >= self._house.limits.max_connections_per_address
+        if crowd and not is_trusted(client, self._trusted):  # a load balancer is many clients
+            return False
+        self._give_up(place)
+        self._places[place] = client
+        self._per_network[network] += 1
+        return True
 
     def _leave(self, place: object) -> None:
         """Free a connection's place; again is harmless."""
-        peer = self._places.pop(place, None)
-        if peer is None:
-            return
-        self._per_address[peer] -= 1
-        if not self._per_address[peer]:
-            del self._per_address[peer]
+        self._give_up(place)
         if not self._places:
             self._emptied.set()
+
+    def _give_up(self, place: object) -> None:
+        client = self._places.pop(place, None)
+        if client is None:
+            return
+        network = network_of(client)
+        self._per_network[network] -= 1
+        if not self._per_network[network]:
+            del self._per_network[network]
 
     async def _welcome(self, accepted: socket.socket, place: object, door: Door) -> None:
         """Bring one connection to its first request; free its place if it does not get there."""
@@ -175,7 +189,11 @@ class Edge:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         served = presented = None
         async with asyncio.timeout(self._house.limits.head_timeout):
-            client = await self._greet(accepted, self._places[place])
+            peer = self._places[place]
+            client = await self._greet(accepted, peer)
+            if client != peer and not self._take_place(place, client):
+                self.refused += 1
+                return False
             if door is Door.HTTPS:
                 name = await _server_name(accepted)
                 served = await self._find_certificate(accepted, name or self._platform_domain)

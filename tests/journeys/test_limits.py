@@ -6,6 +6,7 @@ import asyncio
 import json
 import queue
 import select
+import socket
 import ssl
 import threading
 from collections import Counter
@@ -167,6 +168,26 @@ def test_one_address_does_not_take_every_place(crowded: Node, door: Door) -> Non
         _stay(stack, crowded, "127.0.0.2")
         assert _refused(crowded, "127.0.0.2", door)
         _stay(stack, crowded, "127.0.0.3", door)
+    assert crowded.edge.refused == 1
+
+
+def test_a_client_behind_a_load_balancer_is_one_address(crowded: Node) -> None:
+    """Whom a PROXY header names is counted, an IPv6 network of one person's as one; the others are let in."""
+
+    def announce(stack: ExitStack, client: bytes) -> bytes:
+        door = ("127.0.0.1", crowded.ports[Door.HTTP])
+        sock = stack.enter_context(socket.create_connection(door, PATIENCE, ("127.0.0.9", 0)))
+        sock.sendall(b"PROXY TCP6 " + client + b" 2001:db8::1 1234 443\r\n" + crowded.get())
+        try:
+            return bytes(sock.recv(12))
+        except ConnectionResetError:
+            return b""
+
+    with ExitStack() as stack:
+        assert announce(stack, b"2001:db8:1::1") == b"HTTP/1.1 308"
+        assert announce(stack, b"2001:db8:1::2") == b"HTTP/1.1 308"
+        assert announce(stack, b"2001:db8:1::3") == b""
+        assert announce(stack, b"2001:db8:2::1") == b"HTTP/1.1 308"
     assert crowded.edge.refused == 1
 
 
