@@ -203,12 +203,12 @@ _NOBODYS_HOST: Final = [b"0.0.0.0"]
 def read_visit(head: bytes, arrival: Arrival) -> Visit:
     """Make the Visit from a whole head, empty line included. Raises ``Refused``.
 
-    Where the connection's last visit had the very same fields, only the request line is read: 2 µs for 4.5.
+    Where the connection's last visit had the very same method and fields, only the request line is read.
     """
     line, _, fields = head.partition(b"\r\n")
     if arrival.last is not None and fields == arrival.fields:
         again = _REPEATABLE.fullmatch(line)
-        if again is not None:
+        if again is not None and again[1] == arrival.last.method:
             return _repeated(arrival.last, again, arrival)
     visit = _read(head, arrival)
     if visit.method in _BODILESS and visit.body == NO_BODY and not (visit.http10 or visit.websocket):

@@ -73,3 +73,11 @@ def test_a_head_is_not_remembered_for_its_looks() -> None:
     assert read_visit(b"POST /a HTTP/1.1" + block, arrival).method == b"POST"
     with pytest.raises(Refused):
         read_visit(b"GET /a#b HTTP/1.1" + block, arrival)
+
+
+def test_a_method_has_its_own_reading_of_the_fields() -> None:
+    """Fields that ask for a WebSocket in a GET ask for nothing in the HEAD before it."""
+    arrival = Arrival("c", Door.HTTP, "192.0.2.1")
+    block = b"\r\nHost: acme.portal.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert not read_visit(b"HEAD /live HTTP/1.1" + block, arrival).websocket
+    assert read_visit(b"GET /live HTTP/1.1" + block, arrival).websocket
