@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from router.edge.tunnel import Tunnel
 
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
+_GOODBYE = 5.0  # seconds in which an idle client may agree (close_notify) that its connection ends
 _MAX_HELD = 65_536  # octets of pipelined requests kept while a turn is under way
 _MORE_IS_COMING = frozenset({408, 413, 431})
 
@@ -113,7 +114,7 @@ class ClientConnection(asyncio.Protocol):
             self._wait_for_head()
         elif self._state is _State.BODY:
             self._wait_for_body()
-        elif self._state is _State.ENDING:
+        elif self._state is _State.ENDING and not self.transport.is_closing():
             self._wait(_LINGER)
         else:
             self.deadline = NEVER
@@ -133,6 +134,8 @@ class ClientConnection(asyncio.Protocol):
                 self._wait(self._house.limits.stall_timeout)
             else:
                 self.transport.abort()
+        elif self.transport.is_closing():
+            self.transport.abort()
         elif self._state is _State.BODY:
             if self._moved >= self._enough:
                 self._wait_for_body()
@@ -141,13 +144,15 @@ class ClientConnection(asyncio.Protocol):
         elif self._state is _State.HEAD and self._held:
             self._refuse(408, "head_slow")
         else:
-            self.deadline = NEVER
-            self.transport.close()
+            self._dismiss()
 
     def drain(self) -> None:
         """Close if it waits for another turn; one under way is the last, and so is a first one to come."""
         if self._state is _State.HEAD and not self._held and self._arrival.visits:
-            self.transport.close()
+            if self._unsent < 0:
+                self._dismiss()
+            else:
+                self._end(linger=False)
 
     # -- what the turn calls ----------------------------------------------------------------------------
 
@@ -249,8 +254,9 @@ class ClientConnection(asyncio.Protocol):
             raise
         finally:
             self._lookup = None
-        self._carry_out(verdict, turn)
-        self._read()
+        if self._state is _State.LOOKUP:  # else it took too long, and nothing more is done for this visit
+            self._carry_out(verdict, turn)
+            self._read()
 
     def _carry_out(self, verdict: Route | Answer, turn: Turn) -> None:
         if turn.request_done:
@@ -300,11 +306,19 @@ class ClientConnection(asyncio.Protocol):
             )
         self._end(linger=status in _MORE_IS_COMING)
 
+    def _dismiss(self) -> None:
+        """Close what is idle; the client is waited for, but not as long as one that is still reading."""
+        self._state = _State.ENDING
+        self.transport.close()
+        self._wait(_GOODBYE)
+
     def _end(self, *, linger: bool) -> None:
         self._state = _State.ENDING
         self._held = b""
         if not linger or self.transport.is_closing():
             self.transport.close()
+            if self._unsent < 0:
+                self.deadline = NEVER  # TLS itself waits no longer than for a stalled body
             return
         # Closing while the client still sends resets the connection, and the answer is lost with it
         # (RFC 9112 section 9.6): read a little longer, and throw it away.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
@@ -15,9 +16,12 @@ from structlog.testing import capture_logs
 
 from router.edge.visit import Door
 from router.identity.sessions import key_of
+from tests.journeys.node import running_node
 from tests.journeys.upstream import PATIENCE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.journeys.node import Node
     from tests.journeys.upstream import Conversation, RecordingUpstream
 
@@ -147,3 +151,19 @@ def test_a_session_that_ends_while_a_websocket_opens_opens_none(
         revoked.set()
         assert client.read_answer().status == 101
         assert client.read(4) == b"\x88\x02\x03\xf0"
+
+
+def test_a_silent_client_does_not_hold_up_a_drain(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    """One that is idle, and never answers the end of its connection, is not waited for long."""
+    with running_node(tmp_path, upstream.url) as own, own.connect() as client:
+        assert client.ask(own.get("/-/no-such-page", signed_in=False)).status == 404
+
+        async def drain() -> None:
+            own.edge.stop_accepting()
+            await own.edge.drain(600)
+
+        draining = asyncio.run_coroutine_threadsafe(drain(), own.loop)
+        own.pass_time(0)
+        assert not draining.done()
+        own.pass_time(10)
+        draining.result(PATIENCE)
