@@ -44,6 +44,14 @@ _log = structlog.get_logger(__name__)
 _PEEK = MAX_HELLO + 2048  # a hello, its record headers, and a PROXY header before it
 _ACCEPTS_AT_ONCE = 64
 _ACCEPT_AGAIN = 0.5
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""A client that vanished without a word is gone after two minutes, also from a silent tunnel."""
+
 _TCP_CLOSE_WAIT = 8  # include/net/tcp_states.h
 
 
@@ -187,6 +195,8 @@ class Edge:
 
     async def _establish(self, accepted: socket.socket, place: object, door: Door) -> bool:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in _KEEPALIVE:
+            accepted.setsockopt(*option)
         served = presented = None
         async with asyncio.timeout(self._house.limits.head_timeout):
             peer = self._places[place]

@@ -167,3 +167,22 @@ def test_a_silent_client_does_not_hold_up_a_drain(upstream: RecordingUpstream, t
         assert not draining.done()
         own.pass_time(10)
         draining.result(PATIENCE)
+
+
+def test_a_client_that_vanished_is_asked_after(node: Node, upstream: RecordingUpstream) -> None:
+    """The kernel probes every client, so that one without network does not keep a silent stream for ever."""
+    with node.connect() as client:
+        assert client.ask(node.get("/")).status == 200
+
+        async def probed() -> set[tuple[int, int]]:
+            connections = node.edge._house.connections  # noqa: SLF001 - what a client cannot see
+            socks = [connection.transport.get_extra_info("socket") for connection in connections]
+            return {
+                (
+                    sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                )
+                for sock in socks
+            }
+
+        assert node.operate(probed()) == {(1, 60)}
