@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -50,6 +51,8 @@ tenants = Table(
     Column("upstreams", JSON, nullable=False),
     Column("public_paths", JSON, nullable=False),
     Column("forwarding", JSON, nullable=False, server_default="{}"),  # only what differs from the defaults
+    Column("branding", JSON, nullable=False, server_default="{}"),  # the same, beside name, theme and colour
+    Column("registration_check", Text),  # the URL that is asked whether an address belongs to a customer
     Column("status", String(16), nullable=False),
     # The label of the tenant's own CNAME target, <label>.customers.<platform domain>: guessed by nobody,
     # reused never.
@@ -83,6 +86,17 @@ claims = Table(
         postgresql_where=text("state = 'active'"),
     ),
     Index(None, "tenant_id"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", String(16), primary_key=True),  # of the octets served; part of the image's address
+    Column("kind", String(16), nullable=False),  # logo | favicon
+    Column("content_type", String(40), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 certificates = Table(
@@ -122,9 +136,68 @@ users = Table(
     Column("customer", String(80), nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("disabled", Boolean, nullable=False, default=False),
+    Column("language", String(8)),  # none: as the browser asks, or the tenant's
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("tenant_id", "email"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("customer", String(80), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("customer", String(80), nullable=False),
+    Column("language", String(8)),
+    Column("invited_by", String(120), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),  # the latest mail of it
+    Column("expires_at", BigInteger, nullable=False),
+    Column("accepted_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index(None, "tenant_id", "email"),
+)
+
+registration_links = Table(
+    "registration_links",
+    metadata,
+    Column("id", String(32), primary_key=True),  # the link's token is this and its signature
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("customer", String(80), nullable=False),
+    Column("email", String(254)),  # none: whoever has the invoice says which
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index(None, "tenant_id", "customer"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("key", String(64), primary_key=True),  # SHA-256 of the token, hexadecimal; stored nowhere else
+    Column("kind", String(16), nullable=False),  # invitation | registration | reset | email
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("customer", String(80)),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE")),
+    Column("origin", String(32)),  # of the invitation or registration link that it came from
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Column("voided_at", BigInteger),  # by a newer one, or because what it stood for was withdrawn
+    CheckConstraint("kind IN ('invitation', 'registration', 'reset', 'email')", name="kind"),
+    Index(None, "tenant_id", "email"),
+    Index(None, "expires_at"),
 )
 
 sessions = Table(
@@ -142,6 +215,8 @@ sessions = Table(
     Column("idle_life", Integer, nullable=False),
     Column("address", String(45), nullable=False),
     Column("user_agent", String(200), nullable=False),
+    Column("customer", String(80)),  # none: the user has several and has not chosen yet
+    Column("remembered", Boolean, nullable=False, server_default=false()),
     Index(None, "tenant_id"),
     Index(None, "user_id"),
     Index(None, "expires_at"),
@@ -157,6 +232,44 @@ signing_keys = Table(
     Column("used_from", BigInteger, nullable=False),  # published before that, used from then on
     Column("used_until", BigInteger, nullable=False),  # still published a while after that
     UniqueConstraint("used_from"),  # two workers that make the next key at once make one
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")
+    ),  # none: the platform's, for all tenants
+    Column("name", String(80), nullable=False),
+    Column("key", String(64), nullable=False, unique=True),  # SHA-256 of the token, hexadecimal
+    Column("scopes", JSON, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index(None, "tenant_id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(32), primary_key=True),  # also the left half of the Message-ID
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(40), nullable=False),  # which of the theme's mails
+    Column("recipient", String(254), nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("sealed_facts", LargeBinary),  # JSON, sealed: it holds links; gone once the mail is
+    Column("state", String(16), nullable=False),  # waiting | sending | sent | failed
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),  # of one being sent: when another worker may take it over
+    Column("error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    CheckConstraint("state IN ('waiting', 'sending', 'sent', 'failed')", name="state"),
+    Index(None, "state", "due_at"),
+    Index(None, "tenant_id", "recipient", "created_at"),
 )
 
 changes = Table(
