@@ -9,17 +9,10 @@ import pytest
 
 from router.errors import BadSettings
 from router.ports import as_argument, from_argument, open_ports
+from tests.free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def free_port() -> int:
-    """Find a port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from router import supervisor as supervisor_module
 from router.errors import BadSettings
 from router.supervisor import Supervisor
+from tests.free_ports import free_port
 from tests.processes import is_gone
 from tests.waiting import until
 
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _SIMPLE_WORKER = Path(__file__).with_name("simple_worker.py")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 def _supervisor(port: int, *, workers: int = 1, drain: float = 5, **environment: str) -> Supervisor:
@@ -71,7 +65,7 @@ class _Node:
 
 @asynccontextmanager
 async def _node(*, workers: int = 1, drain: float = 5, **environment: str) -> AsyncIterator[_Node]:
-    port = _free_port()
+    port = free_port()
     supervisor = _supervisor(port, workers=workers, drain=drain, **environment)
     async with asyncio.TaskGroup() as group:
         ending = group.create_task(supervisor.run())
@@ -157,7 +151,7 @@ async def test_restarts_back_off(tmp_path: Path) -> None:
 async def test_a_worker_that_cannot_start_at_first_is_not_tried_again(workers: int) -> None:
     """Its exit code is the supervisor's, at once, and only one worker ever said why."""
     async with asyncio.timeout(20):
-        assert await _supervisor(_free_port(), workers=workers, fail="78").run() == 78
+        assert await _supervisor(free_port(), workers=workers, fail="78").run() == 78
 
 
 async def test_a_reload_replaces_every_worker_one_by_one() -> None:
@@ -187,7 +181,7 @@ async def test_a_reload_that_fails_keeps_the_worker(tmp_path: Path) -> None:
 
 async def test_told_to_stop_while_it_starts() -> None:
     """SIGTERM before the workers are ready ends it with 0."""
-    supervisor = _supervisor(_free_port(), workers=2)
+    supervisor = _supervisor(free_port(), workers=2)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         ending = group.create_task(supervisor.run())
         await asyncio.sleep(0)
@@ -205,7 +199,7 @@ async def test_a_taken_port_starts_no_worker() -> None:
 
 async def test_workers_end_with_a_supervisor_that_is_killed() -> None:
     """A supervisor that dies without a word takes its workers along: they notice that its pipe closed."""
-    port = _free_port()
+    port = free_port()
     program = (
         "import asyncio, sys; from router.supervisor import Supervisor;"
         f"s = Supervisor(bind='127.0.0.1', ports={{'https': {port}}}, workers=1, drain_seconds=5,"

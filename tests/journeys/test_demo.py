@@ -20,6 +20,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from router.demo.seed import PASSWORD, TENANTS, DemoTenant
+from tests.free_ports import free_ports
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -88,14 +89,6 @@ def _exists(path: Path) -> bool:
     return path.exists()
 
 
-def _free_ports() -> tuple[int, int, int]:
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    https, http, health = (server.getsockname()[1] for server in servers)
-    for server in servers:
-        server.close()
-    return https, http, health
-
-
 def _environment(**more: str) -> dict[str, str]:
     """Give the command what a shell would, and a ROUTER_ variable that must not matter to the demo."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROUTER_")}
@@ -117,7 +110,7 @@ async def _launch(folder: Path, ports: tuple[int, int, int], out: str) -> asynci
 
 @asynccontextmanager
 async def _demo(folder: Path) -> AsyncIterator[Demo]:
-    ports = _free_ports()
+    ports = free_ports()
     demo = Demo(folder, ports, await _launch(folder, ports, "out.txt"))
     try:
         await until(lambda: "Ctrl-C" in demo.told or demo.process.returncode is not None, within=_WITHIN)
@@ -270,7 +263,7 @@ async def _is_draining(demo: Demo) -> bool:
 
 async def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
     """When a port is taken, the demo names it and says what to do, and makes nothing."""
-    https, http, health = _free_ports()
+    https, http, health = free_ports()
     with socket.create_server(("127.0.0.1", https)):
         process = await _launch(tmp_path, (https, http, health), "out.txt")
         assert await asyncio.wait_for(process.wait(), timeout=_WITHIN) == 3
@@ -283,7 +276,7 @@ async def test_a_taken_port_is_told_at_once(tmp_path: Path) -> None:
 async def test_a_second_demo_does_not_disturb_the_first(tmp_path: Path) -> None:
     """A folder in which a demo runs is refused to another one, and the first goes on."""
     async with _demo(tmp_path) as demo:
-        second = await _launch(tmp_path, _free_ports(), "second.txt")
+        second = await _launch(tmp_path, free_ports(), "second.txt")
         assert await asyncio.wait_for(second.wait(), timeout=_WITHIN) == 6
         assert "runs in" in _read(tmp_path / "second.txt")
         assert await demo.readiness() == (200, "ready")

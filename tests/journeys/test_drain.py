@@ -25,6 +25,7 @@ from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.tenants.form import TenantForm
 from router.tenants.registry import Registry
+from tests.free_ports import free_port
 from tests.journeys.node import DOMAIN, PATIENCE, Client, running_node
 from tests.journeys.upstream import OK
 from tests.waiting import until
@@ -78,13 +79,6 @@ class Process:
         return False
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert isinstance(port, int)
-        return port
-
-
 async def _seed(url: str, upstream_url: str) -> None:
     await migrate(url)
     database = Database(url)
@@ -104,7 +98,7 @@ def _serving(folder: Path, upstream_url: str, **settings: str) -> Iterator[Proce
     issued = authority.issue_cert(f"*.{DOMAIN}", DOMAIN)
     issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "certs" / "portal.pem"))
     asyncio.run(_seed(f"sqlite:///{folder / 'router.db'}", upstream_url))
-    ports = {name: _free_port() for name in ("HTTPS", "HTTP", "HEALTH")}
+    ports = {name: free_port() for name in ("HTTPS", "HTTP", "HEALTH")}
     chosen = {
         "platform_domain": DOMAIN,
         "data_dir": str(folder),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.free_ports import free_port
 from tests.processes import is_gone
 from tests.waiting import until
 
@@ -63,20 +63,13 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> st
     return (await reader.read()).partition(b"\r\n")[0].decode()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert isinstance(port, int)
-        return port
-
-
 def _key() -> str:
     return urlsafe_b64encode(os.urandom(32)).decode()
 
 
 def _settings(folder: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROUTER_")}
-    ports = {f"ROUTER_{name}_PORT": str(_free_port()) for name in ("HTTPS", "HTTP", "HEALTH")}
+    ports = {f"ROUTER_{name}_PORT": str(free_port()) for name in ("HTTPS", "HTTP", "HEALTH")}
     given = {
         "PYTHONPATH": str(_ROOT),
         "ROUTER_PLATFORM_DOMAIN": "portal.example",
@@ -147,7 +140,7 @@ async def test_a_wrong_encryption_key_is_told_once(tmp_path: Path) -> None:
 
 async def test_a_database_that_is_away_is_told_once(tmp_path: Path) -> None:
     """A database that does not answer at the first start ends it with exit code 6; nothing loops."""
-    url = f"postgresql://nobody@127.0.0.1:{_free_port()}/router"
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/router"
     assert "database" in await _fails(tmp_path, 6, database_url=url)
 
 
