@@ -12,7 +12,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from router.edge.decide import Refuse, SignIn, sign_in_location
+from router.edge.decide import ChooseCustomer, Refuse, SignIn, customer_location, sign_in_location
 
 if TYPE_CHECKING:
     from router.edge.headers import Header
@@ -33,6 +33,7 @@ _SENTENCES = {
     "not_found": "There is nothing here.",
     "misdirected": "This connection is for another hostname.",
     "sign_in_needed": "Sign in first.",
+    "choose_customer": "Choose the customer first, at /-/customer.",
     "suspended": "This portal is closed for the moment.",
     "maintenance": "This portal is being worked on. Try again in a while.",
     "too_many_requests": "This portal is asked more than it may be. Try again in a moment.",
@@ -92,8 +93,11 @@ class Answers:
 
     def sign_in(self, decision: SignIn) -> Answer:
         """To the sign-in page, which leads back (303: by GET, RFC 9110 section 15.4.4)."""
-        location = sign_in_location(decision.return_to).encode()
-        return Answer(303, ((b"Location", location), _NO_STORE, (b"Vary", b"Cookie")))
+        return _to_page(sign_in_location(decision.return_to))
+
+    def choose_customer(self, decision: ChooseCustomer) -> Answer:
+        """To the page that asks which customer it is for, which leads back too."""
+        return _to_page(customer_location(decision.return_to))
 
     def health(self, health: HealthAnswer) -> Answer:
         """What a load balancer asked."""
@@ -123,6 +127,10 @@ class Answers:
             )
             return Answer(status, fields, page.body, close=refuse.close)
         return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)
+
+
+def _to_page(location: str) -> Answer:
+    return Answer(303, ((b"Location", location.encode()), _NO_STORE, (b"Vary", b"Cookie")))
 
 
 def _return_target(visit: Visit) -> str:

@@ -20,6 +20,7 @@ HEALTH_PATHS = {b"/healthz": False, b"/readyz": True}
 OWN_PREFIX = b"/-/"
 OWN_PATHS = frozenset({b"/.well-known/portal-jwks.json"})
 SIGN_IN = "/-/sign-in"
+CUSTOMER = "/-/customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ChooseCustomer:
+    """Send a person who signs in for several customers to choose one; ``return_to`` as above."""
+
+    tenant: Tenant
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Answer with an error, in the tenant's look where one is known; ``close`` ends the connection."""
 
@@ -69,7 +78,7 @@ class Refuse:
     close: bool = False
 
 
-Decision = TellHealth | ToHttps | ToPortal | Forward | SignIn | Refuse
+Decision = TellHealth | ToHttps | ToPortal | Forward | SignIn | ChooseCustomer | Refuse
 
 
 def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: float) -> Decision:
@@ -90,6 +99,8 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
         return _forward(visit, tenant, None)
     if session is None or not session.admits(tenant.id, now):
         return _stranger(visit, tenant)
+    if not session.customer:
+        return _undecided(visit, tenant)
     return _forward(visit, tenant, session)
 
 
@@ -112,6 +123,13 @@ def _stranger(visit: Visit, tenant: Tenant) -> Decision:
     if visit.wants_page:
         return SignIn(tenant, visit.target.decode("latin-1"))
     return Refuse(401, "sign_in_needed", tenant)
+
+
+def _undecided(visit: Visit, tenant: Tenant) -> Decision:
+    """Who has not said for which customer is nobody the backend could know."""
+    if visit.wants_page:
+        return ChooseCustomer(tenant, visit.target.decode("latin-1"))
+    return Refuse(403, "choose_customer", tenant)
 
 
 def _is_public(path: bytes, public_paths: tuple[str, ...]) -> bool:
@@ -142,3 +160,8 @@ def _may_connect(visit: Visit, allowed: tuple[str, ...]) -> bool:
 def sign_in_location(return_to: str) -> str:
     """Where SignIn sends a person."""
     return f"{SIGN_IN}?return={quote(return_to, safe='/')}"
+
+
+def customer_location(return_to: str) -> str:
+    """Where ChooseCustomer sends a person."""
+    return f"{CUSTOMER}?return={quote(return_to, safe='/')}"

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
-from router.edge.decide import Decision, Forward, Refuse, SignIn, TellHealth, ToHttps, ToPortal, decide
+from router.edge.decide import (
+    ChooseCustomer,
+    Decision,
+    Forward,
+    Refuse,
+    SignIn,
+    TellHealth,
+    ToHttps,
+    ToPortal,
+    decide,
+)
 from router.edge.visit import Door
 from router.errors import Unavailable
 from router.storage.lookup import PENDING
@@ -91,6 +101,8 @@ class Reception:
                 return self._routes.to_portal(tenant, visit)
             case SignIn():
                 return self._answers.sign_in(decision)
+            case ChooseCustomer():
+                return self._answers.choose_customer(decision)
             case Refuse():
                 return self._answers.error(decision, visit)
             case TellHealth(readiness):

@@ -28,6 +28,7 @@ GLOBEX = Tenant(
 SUSPENDED = replace(ACME, status="suspended")
 STRANGER = replace(ADA, tenant_id=GLOBEX.id)
 IDLE = replace(ADA, seen_at=int(NOW) - ADA.idle_life)
+UNDECIDED = replace(ADA, customer="")
 OVER = replace(ADA, expires_at=int(NOW))
 
 NOT_FOUND = Refuse(404, "not_found")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.edge.answers import Answer, Answers, answer_octets, status_line
-from router.edge.decide import Refuse, SignIn, sign_in_location
+from router.edge.decide import ChooseCustomer, Refuse, SignIn, sign_in_location
 from router.edge.visit import Door, Visit
 from router.observe.health import HealthAnswer
 from router.portal.error_pages import ErrorPages
@@ -78,6 +78,7 @@ CODES = [
     (400, "bad_host"),
     (401, "sign_in_needed"),
     (403, "foreign_origin"),
+    (403, "choose_customer"),
     (404, "not_found"),
     (421, "misdirected"),
     (502, "upstream_unreachable"),
@@ -171,6 +172,14 @@ def test_to_the_sign_in_page() -> None:
     assert field(answer, b"Location") == b"/-/sign-in?return=/a%3Fb%3Dc%26d"
     assert field(answer, b"Cache-Control") == b"no-store"
     assert field(answer, b"Vary") == b"Cookie"
+
+
+def test_to_the_choice_of_a_customer() -> None:
+    """Whoever signs in for several is asked which first, and led back to where they were going."""
+    answer = ANSWERS.choose_customer(ChooseCustomer(ACME, "/a?b=c&d"))
+    assert answer.status == 303
+    assert field(answer, b"Location") == b"/-/customer?return=/a%3Fb%3Dc%26d"
+    assert field(answer, b"Cache-Control") == b"no-store"
 
 
 @pytest.mark.parametrize("status", [200, 503])

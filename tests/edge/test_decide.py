@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.edge.decide import Decision, Forward, Refuse, SignIn, TellHealth, ToHttps, ToPortal
+from router.edge.decide import (
+    ChooseCustomer,
+    Decision,
+    Forward,
+    Refuse,
+    SignIn,
+    TellHealth,
+    ToHttps,
+    ToPortal,
+)
 from router.edge.visit import Door
 from tests.edge.decisions import (
     GLOBEX,
@@ -18,6 +27,7 @@ from tests.edge.decisions import (
     OWN_ORIGIN,
     STRANGER,
     SUSPENDED,
+    UNDECIDED,
     UPGRADE,
     decided,
 )
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
 MISDIRECTED = Refuse(421, "misdirected", close=True)
 UNAUTHORISED = Refuse(401, "sign_in_needed", ACME)
 FOREIGN = Refuse(403, "foreign_origin", ACME)
+UNCHOSEN = Refuse(403, "choose_customer", ACME)
 
 
 # -- nobody's hostname, and the health port ---------------------------------------------------------------
@@ -208,6 +219,15 @@ ROWS: list[tuple[bytes, bytes, list[bytes], Session | None, Decision]] = [
         (method, b"/", [HTML], None, UNAUTHORISED)
         for method in (b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"PROPFIND")
     ],
+    # who signs in for several customers has to choose before the backend is asked
+    (b"GET", b"/", [HTML], UNDECIDED, ChooseCustomer(ACME, "/")),
+    (b"HEAD", b"/a?b=c", [HTML], UNDECIDED, ChooseCustomer(ACME, "/a?b=c")),
+    (b"GET", b"/", [], UNDECIDED, UNCHOSEN),
+    (b"GET", b"/", [HTML, b"Sec-Fetch-Mode: cors"], UNDECIDED, UNCHOSEN),
+    (b"POST", b"/", [HTML], UNDECIDED, UNCHOSEN),
+    (b"GET", b"/live", [*UPGRADE, OWN_ORIGIN, HTML], UNDECIDED, UNCHOSEN),
+    (b"GET", b"/-/customer", [HTML], UNDECIDED, ToPortal(ACME)),
+    (b"GET", b"/help", [], UNDECIDED, Forward(ACME, None)),
     # WebSockets: the signed-in, from our own pages
     (b"GET", b"/live", [*UPGRADE, OWN_ORIGIN], ADA, Forward(ACME, ADA)),
     (b"GET", b"/live", [*UPGRADE, OWN_ORIGIN.upper()], ADA, Forward(ACME, ADA)),

@@ -9,7 +9,17 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.edge.decide import OWN_PATHS, Forward, SignIn, TellHealth, ToPortal, decide, sign_in_location
+from router.edge.decide import (
+    OWN_PATHS,
+    ChooseCustomer,
+    Forward,
+    SignIn,
+    TellHealth,
+    ToPortal,
+    customer_location,
+    decide,
+    sign_in_location,
+)
 from router.edge.visit import Door
 from tests.edge.decisions import (
     GLOBEX,
@@ -20,6 +30,7 @@ from tests.edge.decisions import (
     OWN_ORIGIN,
     STRANGER,
     SUSPENDED,
+    UNDECIDED,
     UPGRADE,
     decided,
 )
@@ -77,7 +88,7 @@ FIELDS = st.lists(
     max_size=5,
     unique=True,
 )
-SESSIONS = st.sampled_from([None, ADA, STRANGER, IDLE, OVER])
+SESSIONS = st.sampled_from([None, ADA, UNDECIDED, STRANGER, IDLE, OVER])
 TENANTS = st.sampled_from(
     [ACME, SUSPENDED, replace(ACME, public_paths=()), replace(ACME, public_paths=("/",))]
 )
@@ -115,7 +126,7 @@ def test_what_holds_for_every_visit(
     by = arrival(door=door, presented=shown if door is Door.HTTPS else None)
     seen = visit(*lines, method=method, target=target, by=by)
     decision = decide(seen, tenant, session, NOW)
-    if isinstance(decision, Forward | ToPortal | SignIn):
+    if isinstance(decision, Forward | ToPortal | SignIn | ChooseCustomer):
         assert door is Door.HTTPS
         assert tenant.status == "active"
         assert seen.covered
@@ -131,10 +142,13 @@ def test_what_holds_for_every_visit(
         else:
             assert decision.session is session
             assert decision.session.admits(tenant.id, NOW)
+            assert decision.session.customer
     if isinstance(decision, TellHealth):
         assert door is Door.HEALTH
-    if isinstance(decision, SignIn):
+    if isinstance(decision, SignIn | ChooseCustomer):
         assert method in (b"GET", b"HEAD")
+    if isinstance(decision, ChooseCustomer):
+        assert session is UNDECIDED
 
 
 @given(
@@ -166,10 +180,12 @@ def test_a_session_that_does_not_admit_is_no_session(
 
 @given(TARGETS)
 def test_the_way_back_is_kept_whole(target: bytes) -> None:
-    """Where a person was going comes back from the sign-in address octet by octet, and adds nothing to it."""
-    location = sign_in_location(target.decode())
-    parts = urlsplit(location)
-    assert (parts.scheme, parts.netloc, parts.path, parts.fragment) == ("", "", "/-/sign-in", "")
-    assert parse_qs(parts.query, keep_blank_values=True, strict_parsing=True) == {"return": [target.decode()]}
-    assert location.isascii()
-    assert location.isprintable()
+    """Where a person was going comes back from the page's address octet by octet, and adds nothing to it."""
+    for make, path in ((sign_in_location, "/-/sign-in"), (customer_location, "/-/customer")):
+        location = make(target.decode())
+        parts = urlsplit(location)
+        assert (parts.scheme, parts.netloc, parts.path, parts.fragment) == ("", "", path, "")
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
+        assert query == {"return": [target.decode()]}
+        assert location.isascii()
+        assert location.isprintable()
