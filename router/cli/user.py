@@ -49,8 +49,8 @@ async def add(
         with closing(Passwords()) as passwords:
             users = Users(stores.database, stores.bell, passwords)
             user = await users.add(record.tenant.id, email, customer, password)
-    data = {"id": user.id, "tenant": slug, "email": user.email, "customer": user.customer}
-    answer(data, f"{user.email} can sign in to {slug} for customer {user.customer}.", as_json=as_json)
+    data = {"id": user.id, "tenant": slug, "email": user.email, "customers": list(user.customers)}
+    answer(data, f"{user.email} can sign in to {slug} for customer {customer}.", as_json=as_json)
 
 
 def _from_stdin() -> str:

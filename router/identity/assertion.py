@@ -27,6 +27,8 @@ REUSED_FOR: Final = 20
 
 _ES256 = ECDSA(SHA256())
 
+_Place = tuple[str, str, str, str, str]
+
 
 class Assertions:
     """Signs assertions, and remembers each for 20 seconds.
@@ -38,7 +40,7 @@ class Assertions:
         self._keys = keys
         self._issuer = issuer
         self._capacity = capacity
-        self._recent: dict[tuple[str, str, str], tuple[float, str]] = {}
+        self._recent: dict[_Place, tuple[float, str]] = {}
 
     def __repr__(self) -> str:
         return f"Assertions(issuer={self._issuer!r}, remembered={len(self._recent)})"
@@ -49,7 +51,7 @@ class Assertions:
         ``tenant`` is what ``X-Portal-Tenant`` says, ``audience`` the upstream's URL and ``host`` the name
         the customer used; ``now`` is in unix seconds.
         """
-        place = (session.key, audience, host)
+        place = (session.key, session.customer, session.email, audience, host)
         remembered = self._recent.get(place)
         if remembered is not None and now < remembered[0]:
             return remembered[1]
@@ -76,7 +78,7 @@ class Assertions:
         }
         return _sign(self._keys.current(now), claims)
 
-    def _remember(self, place: tuple[str, str, str], until: float, token: str) -> None:
+    def _remember(self, place: _Place, until: float, token: str) -> None:
         # Every entry lives equally long, so the one written first is also the first to be of no more use.
         self._recent.pop(place, None)
         while len(self._recent) >= self._capacity:

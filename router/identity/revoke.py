@@ -1,4 +1,4 @@
-"""Ending sessions, inside whatever transaction has the reason for it."""
+"""Ending and changing sessions, inside whatever transaction has the reason for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from router.storage.changes import record_all
 from router.storage.schema import changes, sessions
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -21,10 +21,30 @@ async def revoke_sessions(
 
     Call it last in a write transaction, and ring the bell when that is committed.
     """
-    # Locked in the order in which Sessions.flush locks them, so that neither waits for the other.
-    doomed = select(sessions.c.key).where(condition).order_by(sessions.c.key).with_for_update()
-    await connection.execute(doomed)
+    await _lock(connection, condition)
     keys = await connection.scalars(delete(sessions).where(condition).returning(sessions.c.key))
-    revoked = [str(key) for key in keys]
-    await record_all(connection, "session", revoked)
-    return revoked, await connection.scalar(select(func.max(changes.c.sequence))) or 0
+    return await _told(connection, [str(key) for key in keys])
+
+
+async def touched_sessions(
+    connection: AsyncConnection, condition: ColumnElement[bool], change: Update | None = None
+) -> tuple[list[str], int]:
+    """Tell every worker that the sessions that meet a condition are not what they were; they go on.
+
+    ``change`` is made to them before, if it is theirs; answer and use are those of :func:`revoke_sessions`.
+    """
+    keys = await _lock(connection, condition)
+    if change is not None and keys:
+        await connection.execute(change.where(sessions.c.key.in_(keys)))
+    return await _told(connection, keys)
+
+
+async def _lock(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[str]:
+    # In the order in which Sessions.flush locks them, so that neither waits for the other.
+    found = select(sessions.c.key).where(condition).order_by(sessions.c.key).with_for_update()
+    return [str(key) for key in await connection.scalars(found)]
+
+
+async def _told(connection: AsyncConnection, keys: list[str]) -> tuple[list[str], int]:
+    await record_all(connection, "session", keys)
+    return keys, await connection.scalar(select(func.max(changes.c.sequence))) or 0

@@ -14,7 +14,8 @@ class Session:
 
     ``key`` is the SHA-256 of the cookie's token in hexadecimal and is what is stored; ``id`` is the public
     name of the session (the ``sid`` claim) and opens nothing. ``idle_life`` is in seconds; ``expires_at`` is
-    the absolute end, whatever was used in between.
+    the absolute end, whatever was used in between. ``customer`` is empty while the user, who has several,
+    has not chosen one; nothing is forwarded then. ``remembered`` ones outlast the browser.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Session:
     seen_at: int
     expires_at: int
     idle_life: int
+    remembered: bool = False
 
     def admits(self, tenant_id: str, now: float) -> bool:
         """Whether it opens ``tenant_id``'s portal at ``now``: the same tenant, neither idle nor ended."""

@@ -11,24 +11,24 @@ import hashlib
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, delete, false, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, false, func, insert, select, update
 
-from router.errors import Conflict, Unavailable
-from router.identity.revoke import revoke_sessions
+from router.errors import BadInput, Conflict, Unavailable
+from router.identity.revoke import revoke_sessions, touched_sessions
 from router.identity.session import Session
 from router.storage.lookup import PENDING, Lookup, Pending
-from router.storage.schema import new_id, sessions, users
+from router.storage.schema import memberships, new_id, sessions, users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Select
 
-    from router.identity.users import User
+    from router.identity.user import User
     from router.storage.cache import Cache
     from router.storage.changes import Bell, ChangeFeed
     from router.storage.database import Database
@@ -44,6 +44,19 @@ _WRITTEN_EVERY = 5.0
 _SWEPT_EVERY = 600
 _SWEPT_AT_ONCE = 10_000
 _SESSION = TypeAdapter(Session)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session as its owner sees it in a list; ``id`` opens nothing. Times are unix seconds."""
+
+    id: str
+    customer: str
+    address: str
+    user_agent: str
+    signed_in_at: int
+    seen_at: int
+    remembered: bool
 
 
 def key_of(token: bytes | str) -> str:
@@ -131,12 +144,20 @@ class Sessions:
         self._unwritten[session.key] = int(now)
 
     async def start(
-        self, tenant_id: str, user: User, *, address: str, user_agent: str, now: float
+        self,
+        tenant_id: str,
+        user: User,
+        *,
+        address: str,
+        user_agent: str,
+        now: float,
+        remember: bool = False,
     ) -> tuple[str, Session]:
         """Start a session for a user whose password was just verified; answer its token, this once, and it.
 
-        Raises ``Conflict("user_changed")`` when the user was disabled, removed or given another password
-        since ``user`` was read.
+        A user with one customer acts for it from the start. One who wants to be remembered is not signed out
+        for being idle, only at the session's absolute end. Raises ``Conflict("user_changed")`` when the user
+        was disabled, removed or given another password since ``user`` was read.
         """
         token = secrets.token_urlsafe(32)
         session = Session(
@@ -145,18 +166,43 @@ class Sessions:
             tenant_id=tenant_id,
             user_id=user.id,
             email=user.email,
-            customer=user.customer,
+            customer=user.customers[0] if len(user.customers) == 1 else "",
             signed_in_at=int(now),
             seen_at=int(now),
             expires_at=int(now) + self._life,
-            idle_life=self._idle,
+            idle_life=self._life if remember else self._idle,
+            remembered=remember,
         )
         await self._insert(session, user, address=address[:45], user_agent=_printable(user_agent)[:200])
         return token, session
 
+    async def choose(self, session: Session, customer: str) -> Session:
+        """Have a session act for one of its user's customers; what was open for another one is closed.
+
+        Raises ``BadInput("not_your_customer")``, also for a session that has ended.
+        """
+        member = and_(memberships.c.user_id == sessions.c.user_id, memberships.c.customer == customer)
+        this = (sessions.c.key == session.key) & exists().where(member)
+        async with self._database.write() as connection:
+            change = update(sessions).values(customer=customer)
+            keys, sequence = await touched_sessions(connection, this, change)
+            if not keys:
+                raise BadInput("not_your_customer", "Choose one of the customers that are listed.")
+        self._lookup.drop(session.key, sequence)
+        await self._bell.ring()
+        return replace(session, customer=customer)
+
     async def revoke(self, key: str) -> None:
         """End one session, on every worker within a second; one that is not there is ended already."""
         await self._revoke(sessions.c.key == key)
+
+    async def revoke_id(self, user_id: str, session_id: str) -> None:
+        """End one session of a user by its public name; another user's is left alone."""
+        await self._revoke((sessions.c.user_id == user_id) & (sessions.c.id == session_id))
+
+    async def revoke_others(self, user_id: str, keep: str) -> None:
+        """End every session of a user but the one with the key ``keep``."""
+        await self._revoke((sessions.c.user_id == user_id) & (sessions.c.key != keep))
 
     async def revoke_user(self, user_id: str) -> None:
         """End every session of a user."""
@@ -166,12 +212,12 @@ class Sessions:
         """End every session at a tenant's portal."""
         await self._revoke(sessions.c.tenant_id == tenant_id)
 
-    async def of_user(self, user_id: str) -> list[Session]:
+    async def of_user(self, user_id: str) -> list[SessionRecord]:
         """List a user's sessions that have not ended, the latest used first."""
+        listed = _joined(_LISTED).where(sessions.c.user_id == user_id, ~_ended(int(self._clock())))
         async with self._database.read() as connection:
-            found = _joined().where(sessions.c.user_id == user_id, ~_ended(int(self._clock())))
-            rows = await connection.execute(found.order_by(sessions.c.seen_at.desc()))
-            return [_session(row) for row in rows]
+            rows = await connection.execute(listed.order_by(sessions.c.seen_at.desc(), sessions.c.id))
+            return [SessionRecord(**row) for row in rows.mappings()]
 
     async def addresses(self, tenant_id: str, email: str) -> list[str]:
         """List the client addresses at which an account's sessions were started."""
@@ -248,11 +294,12 @@ class Sessions:
 
     async def _load(self, key: str) -> Session | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(_joined().where(sessions.c.key == key))).one_or_none()
-        return None if row is None else self._current(_session(row))
+            found = _joined(_STORED, users.c.email).where(sessions.c.key == key)
+            row = (await connection.execute(found)).mappings().one_or_none()
+        return None if row is None else self._current(Session(**row))
 
     async def _insert(self, session: Session, user: User, *, address: str, user_agent: str) -> None:
-        row = {name: getattr(session, name) for name in _STORED}
+        row = {name: getattr(session, name) for name in _STORED} | {"customer": session.customer or None}
         # Held until the commit, against a change of password or a disabling that is under way: whichever
         # is second sees the other, and no session outlives it.
         unchanged = select(users.c.id).where(
@@ -282,25 +329,37 @@ class Sessions:
             await connection.execute(delete(sessions).where(sessions.c.key.in_(locked)))
 
 
-_STORED = ("key", "id", "tenant_id", "user_id", "signed_in_at", "seen_at", "expires_at", "idle_life")
+_STORED = (
+    "key",
+    "id",
+    "tenant_id",
+    "user_id",
+    "signed_in_at",
+    "seen_at",
+    "expires_at",
+    "idle_life",
+    "remembered",
+)
+_LISTED = ("id", "address", "user_agent", "signed_in_at", "seen_at", "remembered")
 
 
 def _ended(now: int) -> ColumnElement[bool]:
     return (sessions.c.expires_at <= now) | (sessions.c.seen_at + sessions.c.idle_life <= now)
 
 
-def _joined() -> Select[tuple[object, ...]]:
-    """Select sessions with what their users say now; those of disabled users do not exist."""
-    columns = [sessions.c[name] for name in _STORED]
+def _joined(names: Iterable[str], *columns: ColumnElement[str]) -> Select[*tuple[Any, ...]]:
+    """Select sessions with what their users say now; those of disabled users do not exist.
+
+    A customer that the user acts for no longer is none, whoever chose it a moment ago.
+    """
+    chosen = and_(memberships.c.user_id == sessions.c.user_id, memberships.c.customer == sessions.c.customer)
+    customer = func.coalesce(memberships.c.customer, "").label("customer")
     return (
-        select(*columns, users.c.email, users.c.customer)
+        select(*(sessions.c[name] for name in names), customer, *columns)
         .join(users, users.c.id == sessions.c.user_id)
+        .outerjoin(memberships, chosen)
         .where(users.c.disabled == false())
     )
-
-
-def _session(row: Row[tuple[object, ...]]) -> Session:
-    return Session(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name for it
 
 
 def _printable(text: str) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from router.identity.passwords import Passwords
     from router.identity.sessions import Sessions
     from router.identity.throttling import Throttle
-    from router.identity.users import User, Users
+    from router.identity.user import User
+    from router.identity.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ class SignIn:
         user_agent: str,
         *,
         previous: str | None = None,
+        remember: bool = False,
     ) -> str | Refused:
         """Try to sign in; the answer is a new session's token, or why not.
 
         ``previous`` is the session token the browser came with, if any: it ends, so that nothing planted
-        before the sign-in works after it. Raises ``Unavailable`` (database away, or ``busy``).
+        before the sign-in works after it. ``remember`` is what ``Sessions.start`` says. Raises
+        ``Unavailable`` (database away, or ``busy``).
         """
         now = self._clock()
         account, plausible = _account(email)
@@ -85,7 +88,7 @@ class SignIn:
             return WRONG
         try:
             token, _session = await self._sessions.start(
-                tenant_id, user, address=address, user_agent=user_agent, now=now
+                tenant_id, user, address=address, user_agent=user_agent, now=now, remember=remember
             )
         except Conflict:  # disabled, or given another password, while this one was being verified
             return WRONG

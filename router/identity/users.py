@@ -1,26 +1,34 @@
-"""Users: the people who sign in for a customer of a tenant."""
+"""Users: the people who sign in for the customers of a tenant."""
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from router.errors import BadInput, Conflict, NotFound
 from router.hostname import Hostname
 from router.identity.passwords import check_new_password
 from router.identity.revoke import revoke_sessions
+from router.identity.user import User
+from router.identity.user_rows import (
+    find_user,
+    find_users,
+    insert_user,
+    join_customer,
+    leave_customer,
+    name_of_tenant,
+)
 from router.storage.changes import record
-from router.storage.schema import new_id, sessions, tenants, users
+from router.storage.schema import new_id, sessions, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from router.identity.passwords import Passwords
@@ -33,18 +41,6 @@ MAX_EMAIL: Final = 254
 _MAX_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")  # RFC 5322 dot-atom
 _CUSTOMER = re.compile(r"[!-~](?:[ -~]{0,78}[!-~])?")
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person who signs in for ``customer`` at one tenant's portal."""
-
-    id: str
-    tenant_id: str
-    email: str
-    customer: str
-    disabled: bool
-    password_hash: str = field(repr=False)
 
 
 def normalise_email(raw: str) -> str:
@@ -95,8 +91,10 @@ class Users:
         self._passwords = passwords
         self._clock = clock
 
-    async def add(self, tenant_id: str, email: str, customer: str, password: str) -> User:
-        """Add a user who may sign in at once.
+    async def add(
+        self, tenant_id: str, email: str, customer: str, password: str, language: str | None = None
+    ) -> User:
+        """Add a user who may sign in at once, for one customer.
 
         Raises ``BadInput`` (e-mail address, reference or password), ``NotFound("no_such_tenant")`` and
         ``Conflict("email_taken")``.
@@ -104,13 +102,38 @@ class Users:
         address, reference = normalise_email(email), parse_customer(customer)
         check_new_password(password, email=address, tenant_name=await self._name_of(tenant_id))
         hashed = await self._passwords.hash(password)
-        user = User(new_id("usr"), tenant_id, address, reference, disabled=False, password_hash=hashed)
+        user = User(new_id("usr"), tenant_id, address, (reference,), language, False, hashed)  # noqa: FBT003
         try:
             await self._insert(user)
         except IntegrityError as fault:
             raise Conflict("email_taken", f"{address} is a user of this tenant already.") from fault
         await self._bell.ring()
         return user
+
+    async def add_customer(self, user_id: str, customer: str) -> None:
+        """Let a user act for one more customer; one they act for already is no change.
+
+        Raises ``BadInput("bad_customer")`` and ``NotFound("no_such_user")``.
+        """
+        reference = parse_customer(customer)
+        async with self._database.write() as connection:
+            user = await _locked(connection, user_id)
+            if not await join_customer(connection, user, reference, int(self._clock())):
+                return
+            await record(connection, "user", user_id)
+        await self._bell.ring()
+
+    async def remove_customer(self, user_id: str, customer: str) -> None:
+        """Let a user act for a customer no longer; the sessions that had chosen it have chosen none.
+
+        Raises ``NotFound`` with ``no_such_user``, or ``no_such_membership``.
+        """
+        async with self._database.write() as connection:
+            await _locked(connection, user_id)
+            if not await leave_customer(connection, user_id, customer):
+                raise NotFound("no_such_membership", "The user does not act for that customer.")
+            await record(connection, "user", user_id)
+        await self._bell.ring()
 
     async def find(self, user_id: str) -> User | None:
         """Find a user by id."""
@@ -123,10 +146,7 @@ class Users:
     async def of_tenant(self, tenant_id: str) -> list[User]:
         """List a tenant's users, by e-mail address."""
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                select(users).where(users.c.tenant_id == tenant_id).order_by(users.c.email)
-            )
-            return [_user(row) for row in rows]
+            return await find_users(connection, users.c.tenant_id == tenant_id)
 
     async def set_password(self, user_id: str, password: str) -> None:
         """Change a password; every session of the user ends.
@@ -154,20 +174,8 @@ class Users:
             await connection.execute(update(users).where(unchanged).values(password_hash=hashed))
 
     async def _insert(self, user: User) -> None:
-        now = int(self._clock())
         async with self._database.write() as connection:
-            await connection.execute(
-                insert(users).values(
-                    id=user.id,
-                    tenant_id=user.tenant_id,
-                    email=user.email,
-                    customer=user.customer,
-                    password_hash=user.password_hash,
-                    disabled=user.disabled,
-                    created_at=now,
-                    updated_at=now,
-                )
-            )
+            await insert_user(connection, user, int(self._clock()))
             await record(connection, "user", user.id)
 
     async def _change(self, user_id: str, *, revoke: bool, **values: str | bool) -> None:
@@ -187,24 +195,16 @@ class Users:
 
     async def _find(self, condition: ColumnElement[bool]) -> User | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(users).where(condition))).one_or_none()
-        return None if row is None else _user(row)
+            return await find_user(connection, condition)
 
     async def _name_of(self, tenant_id: str) -> str:
         async with self._database.read() as connection:
-            name = await connection.scalar(select(tenants.c.name).where(tenants.c.id == tenant_id))
-        if name is None:
-            raise NotFound("no_such_tenant", "There is no such tenant.")
-        return str(name)
+            return await name_of_tenant(connection, tenant_id)
 
 
-def _user(row: Row[tuple[object, ...]]) -> User:
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's documented name for it
-    return User(
-        id=values["id"],
-        tenant_id=values["tenant_id"],
-        email=values["email"],
-        customer=values["customer"],
-        disabled=values["disabled"],
-        password_hash=values["password_hash"],
-    )
+async def _locked(connection: AsyncConnection, user_id: str) -> User:
+    await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+    user = await find_user(connection, users.c.id == user_id)
+    if user is None:
+        raise NotFound("no_such_user", "There is no such user.")
+    return user

@@ -133,7 +133,6 @@ users = Table(
     Column("id", String(32), primary_key=True),
     Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
     Column("email", String(254), nullable=False),  # normalised, see identity/users.py
-    Column("customer", String(80), nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("disabled", Boolean, nullable=False, default=False),
     Column("language", String(8)),  # none: as the browser asks, or the tenant's

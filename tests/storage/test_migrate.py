@@ -18,7 +18,7 @@ from router.errors import Conflict, Unavailable
 from router.storage import migrate as migrate_module
 from router.storage.database import Database
 from router.storage.migrate import migrate, pending
-from router.storage.schema import claims, metadata, tenants
+from router.storage.schema import claims, memberships, metadata, sessions, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,10 @@ async def test_migrations_make_the_same_statements(tmp_path: Path) -> None:
     assert migrated == await _sync(f"sqlite:///{tmp_path / 'made.db'}", statements)
 
 
+def _insert(connection: Connection, table: str, columns: str, values: str) -> None:
+    connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"))  # noqa: S608 - ours
+
+
 async def test_a_tenant_from_before_forwarding_could_be_set_is_forwarded_as_before(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +106,40 @@ async def test_a_tenant_from_before_forwarding_could_be_set_is_forwarded_as_befo
     question = select(claims.c.id, tenants.c.forwarding).join(tenants)
     found = await _sync(empty_database_url, lambda connection: connection.execute(question).all())
     assert [tuple(row) for row in found] == [("clm_1", {})]
+
+
+async def test_a_user_from_before_memberships_acts_for_the_same_customer(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who signed in for a customer before is a member of it afterwards, and so are their sessions."""
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    await migrate(empty_database_url)
+    monkeypatch.undo()
+
+    def fill(connection: Connection) -> None:
+        columns = "name, theme_colour, allow_registration, upstreams, public_paths, status, cname_label"
+        values = "'Acme', '#ffffff', false, '[]', '[]', 'active', 'x', 1, 0, 0"
+        _insert(
+            connection,
+            "tenants",
+            f"id, slug, {columns}, version, created_at, updated_at",
+            f"'t', 'acme', {values}",
+        )
+        columns = "id, tenant_id, email, customer, password_hash, disabled, created_at, updated_at"
+        _insert(connection, "users", columns, "'usr_1', 't', 'mary@acme.test', 'C-1001', 'x', false, 7, 7")
+        columns = (
+            "key, id, tenant_id, user_id, signed_in_at, seen_at, expires_at, idle_life, address, user_agent"
+        )
+        _insert(connection, "sessions", columns, "'k', 'ses_1', 't', 'usr_1', 0, 0, 9, 9, '', ''")
+
+    await _sync(empty_database_url, fill)
+    assert await migrate(empty_database_url) == ["0003"]
+    question = select(memberships.c.customer, memberships.c.created_at, sessions.c.customer).join(
+        sessions, sessions.c.user_id == memberships.c.user_id
+    )
+    found = await _sync(empty_database_url, lambda connection: connection.execute(question).all())
+    assert [tuple(row) for row in found] == [("C-1001", 7, "C-1001")]
 
 
 async def test_migrating_twice_applies_nothing(empty_database_url: str) -> None:

@@ -18,13 +18,15 @@ def upgrade() -> None:
     _add_columns()
     _make_images()
     _make_people()
+    _move_customers()
     _make_links()
     _make_tokens()
     _make_outbox()
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop them; of a user's several customers the first is kept."""
+    _move_customers_back()
     op.drop_column("users", "language")
     op.drop_column("tenants", "registration_check")
     op.drop_column("tenants", "branding")
@@ -90,6 +92,24 @@ def _make_people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
     )
     op.create_index(op.f("ix_invitations_tenant_id_email"), "invitations", ["tenant_id", "email"])
+
+
+def _move_customers() -> None:
+    op.execute(
+        "INSERT INTO memberships (user_id, customer, created_at) SELECT id, customer, created_at FROM users"
+    )
+    op.execute(
+        "UPDATE sessions SET customer = (SELECT customer FROM users WHERE users.id = sessions.user_id)"
+    )
+    op.drop_column("users", "customer")
+
+
+def _move_customers_back() -> None:
+    op.add_column("users", sa.Column("customer", sa.String(length=80), server_default="", nullable=False))
+    op.execute(
+        "UPDATE users SET customer = coalesce("
+        "(SELECT min(customer) FROM memberships WHERE memberships.user_id = users.id), '')"
+    )
 
 
 def _make_links() -> None:
