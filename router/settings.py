@@ -34,7 +34,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from router.errors import BadInput, BadSettings
-from router.hostname import Hostname
+from router.hostname import MAX_NAME, Hostname
 
 PREFIX: Final = "ROUTER_"
 CONFIG_VARIABLE: Final = "ROUTER_CONFIG"
@@ -47,6 +47,7 @@ Network = IPv4Network | IPv6Network
 _MAX_PORT: Final = 65535
 _MOST_WORKERS_BY_DEFAULT: Final = 4
 _UPSTREAM: Final = re.compile(r"(https?://[^\s@?#]+|unix:/[^\s]+)( +weight=[0-9]+)?", re.IGNORECASE)
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Kubernetes sets these for a Service named “router”; they are nobody's typing error.
 _KUBERNETES: Final = re.compile(r"ROUTER_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 # What asyncpg understands in a URL, and `sslmode`, which is what everybody else calls its `ssl`.
@@ -62,6 +63,13 @@ def _as_hostname(raw: object) -> Hostname:
         return Hostname.parse(str(raw))
     except BadInput as fault:
         raise _fault(fault.sentence) from fault
+
+
+def _as_label(raw: object) -> str:
+    label = str(raw).strip().lower()
+    if not _LABEL.fullmatch(label):
+        raise _fault(f"“{label[:70]}” is not one label of a hostname: 1 to 63 of a-z, 0-9 and inner hyphens")
+    return label
 
 
 def _as_list(raw: object) -> object:
@@ -174,6 +182,10 @@ class Settings(BaseModel):
 
     platform_domain: Annotated[Hostname, PlainValidator(_as_hostname)] = Field(
         description="The domain under which tenants get portal addresses, such as `portal.example.com`.",
+    )
+    admin_name: Annotated[str, BeforeValidator(_as_label)] = Field(
+        "admin",
+        description="The name under the platform's domain at which the API for billing systems answers.",
     )
     data_dir: Path = Field(
         Path("data"),
@@ -293,6 +305,11 @@ class Settings(BaseModel):
         return {name: self._origins.get(name, "default") for name in type(self).model_fields}
 
     @property
+    def admin_hostname(self) -> Hostname:
+        """Where the API answers, and no tenant."""
+        return Hostname.parse(f"{self.admin_name}.{self.platform_domain}")
+
+    @property
     def sealing_keys(self) -> tuple[bytes, ...]:
         """The encryption keys as bytes, the one that encrypts first; empty when none is set."""
         return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys)
@@ -304,6 +321,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        if len(f"{self.admin_name}.{self.platform_domain}") > MAX_NAME:
+            raise _fault("admin_name and platform_domain together are too long for a hostname")
         ports = (self.https_port, self.http_port, self.health_port)
         if len(set(ports)) < len(ports):
             raise _fault("https_port, http_port and health_port must be three different ports")

@@ -70,6 +70,13 @@ def test_every_kind_of_value_is_read_from_the_environment(tmp_path: Path) -> Non
     assert settings.min_body_rate == 1000
 
 
+def test_the_admin_hostname_is_below_the_platform(tmp_path: Path) -> None:
+    """The API answers at a name that the platform's wildcard certificate covers."""
+    assert load_settings(DOMAIN, folder=tmp_path).admin_hostname == "admin.portal.example"
+    named = load_settings(DOMAIN | {"ROUTER_ADMIN_NAME": "Ops"}, folder=tmp_path)
+    assert named.admin_hostname == "ops.portal.example"
+
+
 def test_the_edge_and_the_settings_agree_on_the_defaults(tmp_path: Path) -> None:
     """A limit that nobody set is the one that is documented."""
     settings = load_settings(DOMAIN, folder=tmp_path)
@@ -111,6 +118,9 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
     [
         ("ROUTER_PLATFORM_DOMAIN", "portal..example", "not a hostname"),
         ("ROUTER_PLATFORM_DOMAIN", "192.0.2.1", "not a hostname"),
+        ("ROUTER_ADMIN_NAME", "ops.admin", "not one label"),
+        ("ROUTER_ADMIN_NAME", "-admin", "not one label"),
+        ("ROUTER_ADMIN_NAME", "a" * 64, "not one label"),
         ("ROUTER_HTTPS_PORT", "0", "greater than or equal to 1"),
         ("ROUTER_HTTPS_PORT", "65536", "less than or equal to 65535"),
         ("ROUTER_HTTPS_PORT", "https", "valid integer"),
@@ -180,6 +190,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     ("pair", "words"),
     [
         ({"ROUTER_HTTP_PORT": "8443"}, "three different ports"),
+        ({"ROUTER_PLATFORM_DOMAIN": ".".join(["a" * 60] * 4), "ROUTER_ADMIN_NAME": "a" * 63}, "too long"),
         ({"ROUTER_SESSION_IDLE": "7200", "ROUTER_SESSION_LIFE": "3600"}, "session_idle"),
         ({"ROUTER_MAX_CONNECTIONS": "10"}, "max_connections_per_address"),
     ],

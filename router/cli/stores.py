@@ -50,6 +50,7 @@ class Stores:
             platform_domain=self.settings.platform_domain,
             allow_private_upstreams=self.settings.allow_private_upstreams,
             has_default_upstreams=bool(self.settings.default_upstreams),
+            reserved_slugs=frozenset({self.settings.admin_name}),
         )
 
     @cached_property

@@ -164,13 +164,13 @@ RESERVED_SLUGS: Final = frozenset(
 """Short names that the platform needs itself, or that mail and certificate authorities trust (RFC 2142)."""
 
 
-def check_slug(raw: str) -> str:
-    """Read a tenant's short name and refuse what is the platform's own.
+def check_slug(raw: str, taken: frozenset[str] = frozenset()) -> str:
+    """Read a tenant's short name and refuse what is the platform's own: always, or by its settings (taken).
 
     Raises ``BadInput`` with ``bad_slug`` or ``reserved_name``.
     """
     slug = parse_slug(raw)
-    if slug in RESERVED_SLUGS:
+    if slug in RESERVED_SLUGS | taken:
         raise BadInput("reserved_name", f"“{slug}” is reserved for the platform: choose another short name.")
     if slug[2:4] == "--":  # RFC 5891 section 4.2.3.1: it would read as an A-label, as another name
         raise BadInput(

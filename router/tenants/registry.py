@@ -46,7 +46,8 @@ _LABEL_LENGTH: Final = 16  # 82 random bits: guessed by nobody
 class Registry:
     """The tenants as operators change them. ``actor`` is who to name in the audit.
 
-    ``has_default_upstreams`` says whether the platform forwards for tenants that name no upstream.
+    ``has_default_upstreams`` says whether the platform forwards for tenants that name no upstream;
+    ``reserved_slugs`` are short names that its settings took for itself.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Registry:
         platform_domain: Hostname,
         allow_private_upstreams: bool,
         has_default_upstreams: bool = False,
+        reserved_slugs: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -64,6 +66,7 @@ class Registry:
         self._platform_domain = platform_domain
         self._allow_private_upstreams = allow_private_upstreams
         self._needs_upstreams = not has_default_upstreams
+        self._reserved_slugs = reserved_slugs
         self._clock = clock
 
     async def list(self) -> list[TenantRecord]:
@@ -91,7 +94,7 @@ class Registry:
 
         Raises ``BadInput`` for a field that is missing or wrong, ``Conflict("slug_taken")``.
         """
-        slug = check_slug(slug)
+        slug = check_slug(slug, self._reserved_slugs)
         judged = await self._judge(form)
         judged.check_complete(needs_upstreams=self._needs_upstreams)
         taken = Conflict("slug_taken", f"There is a tenant “{slug}” already: choose another short name.")

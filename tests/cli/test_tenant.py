@@ -145,6 +145,12 @@ def test_what_cannot_be_done_is_told_by_code(
     assert acme("tenant", "list", "--json").answer == before
 
 
+def test_the_name_of_the_api_is_no_tenants(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the platform calls its own hostname is taken."""
+    monkeypatch.setenv("ROUTER_ADMIN_NAME", "acme")
+    assert shell(*ACME, "--json").error == "reserved_name"
+
+
 def test_private_upstreams_are_a_setting(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform may allow what is refused otherwise."""
     monkeypatch.setenv("ROUTER_ALLOW_PRIVATE_UPSTREAMS", "true")
