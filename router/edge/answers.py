@@ -12,9 +12,10 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from router.edge.decide import ChooseCustomer, Refuse, SignIn, customer_location, sign_in_location
+from router.edge.decide import own_page
 
 if TYPE_CHECKING:
+    from router.edge.decide import ChooseCustomer, Refuse, SignIn
     from router.edge.headers import Header
     from router.edge.visit import Visit
     from router.observe.health import HealthAnswer
@@ -91,13 +92,10 @@ class Answers:
         location = f"https://{visit.hostname}{self._port}".encode() + visit.target
         return Answer(308, ((b"Location", location), _NO_STORE))
 
-    def sign_in(self, decision: SignIn) -> Answer:
-        """To the sign-in page, which leads back (303: by GET, RFC 9110 section 15.4.4)."""
-        return _to_page(sign_in_location(decision.return_to))
-
-    def choose_customer(self, decision: ChooseCustomer) -> Answer:
-        """To the page that asks which customer it is for, which leads back too."""
-        return _to_page(customer_location(decision.return_to))
+    def to_own_page(self, decision: SignIn | ChooseCustomer) -> Answer:
+        """To sign in, or to choose a customer; it leads back (303: by GET, RFC 9110 section 15.4.4)."""
+        location = own_page(decision).encode()
+        return Answer(303, ((b"Location", location), _NO_STORE, (b"Vary", b"Cookie")))
 
     def health(self, health: HealthAnswer) -> Answer:
         """What a load balancer asked."""
@@ -127,10 +125,6 @@ class Answers:
             )
             return Answer(status, fields, page.body, close=refuse.close)
         return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)
-
-
-def _to_page(location: str) -> Answer:
-    return Answer(303, ((b"Location", location.encode()), _NO_STORE, (b"Vary", b"Cookie")))
 
 
 def _return_target(visit: Visit) -> str:

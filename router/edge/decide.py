@@ -157,11 +157,7 @@ def _may_connect(visit: Visit, allowed: tuple[str, ...]) -> bool:
     return own or origin in allowed
 
 
-def sign_in_location(return_to: str) -> str:
-    """Where SignIn sends a person."""
-    return f"{SIGN_IN}?return={quote(return_to, safe='/')}"
-
-
-def customer_location(return_to: str) -> str:
-    """Where ChooseCustomer sends a person."""
-    return f"{CUSTOMER}?return={quote(return_to, safe='/')}"
+def own_page(decision: SignIn | ChooseCustomer) -> str:
+    """Where on our own pages a person is sent, with the way back."""
+    page = SIGN_IN if isinstance(decision, SignIn) else CUSTOMER
+    return f"{page}?return={quote(decision.return_to, safe='/')}"

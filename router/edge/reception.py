@@ -99,10 +99,8 @@ class Reception:
                 return self._forward(tenant, session, visit, now)
             case ToPortal(tenant):
                 return self._routes.to_portal(tenant, visit)
-            case SignIn():
-                return self._answers.sign_in(decision)
-            case ChooseCustomer():
-                return self._answers.choose_customer(decision)
+            case SignIn() | ChooseCustomer():
+                return self._answers.to_own_page(decision)
             case Refuse():
                 return self._answers.error(decision, visit)
             case TellHealth(readiness):

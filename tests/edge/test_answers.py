@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.edge.answers import Answer, Answers, answer_octets, status_line
-from router.edge.decide import ChooseCustomer, Refuse, SignIn, sign_in_location
+from router.edge.decide import ChooseCustomer, Refuse, SignIn, own_page
 from router.edge.visit import Door, Visit
 from router.observe.health import HealthAnswer
 from router.portal.error_pages import ErrorPages
@@ -167,7 +167,7 @@ def test_to_https(answers: Answers, host: bytes, target: bytes, location: bytes)
 
 def test_to_the_sign_in_page() -> None:
     """By GET (303), to a local path, not to be stored and not the same for everybody."""
-    answer = ANSWERS.sign_in(SignIn(ACME, "/a?b=c&d"))
+    answer = ANSWERS.to_own_page(SignIn(ACME, "/a?b=c&d"))
     assert answer.status == 303
     assert field(answer, b"Location") == b"/-/sign-in?return=/a%3Fb%3Dc%26d"
     assert field(answer, b"Cache-Control") == b"no-store"
@@ -176,7 +176,7 @@ def test_to_the_sign_in_page() -> None:
 
 def test_to_the_choice_of_a_customer() -> None:
     """Whoever signs in for several is asked which first, and led back to where they were going."""
-    answer = ANSWERS.choose_customer(ChooseCustomer(ACME, "/a?b=c&d"))
+    answer = ANSWERS.to_own_page(ChooseCustomer(ACME, "/a?b=c&d"))
     assert answer.status == 303
     assert field(answer, b"Location") == b"/-/customer?return=/a%3Fb%3Dc%26d"
     assert field(answer, b"Cache-Control") == b"no-store"
@@ -264,4 +264,4 @@ def test_status_lines(status: int, reason: bytes, line: bytes) -> None:
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E)))
 def test_no_target_breaks_out_of_a_location(text: str) -> None:
     """The address of the sign-in page is visible ASCII in one line, whatever was asked for."""
-    assert re.fullmatch(r"/-/sign-in\?return=[A-Za-z0-9/%._~-]*", sign_in_location("/" + text))
+    assert re.fullmatch(r"/-/sign-in\?return=[A-Za-z0-9/%._~-]*", own_page(SignIn(ACME, "/" + text)))

@@ -16,9 +16,8 @@ from router.edge.decide import (
     SignIn,
     TellHealth,
     ToPortal,
-    customer_location,
     decide,
-    sign_in_location,
+    own_page,
 )
 from router.edge.visit import Door
 from tests.edge.decisions import (
@@ -181,8 +180,8 @@ def test_a_session_that_does_not_admit_is_no_session(
 @given(TARGETS)
 def test_the_way_back_is_kept_whole(target: bytes) -> None:
     """Where a person was going comes back from the page's address octet by octet, and adds nothing to it."""
-    for make, path in ((sign_in_location, "/-/sign-in"), (customer_location, "/-/customer")):
-        location = make(target.decode())
+    for decision, path in ((SignIn, "/-/sign-in"), (ChooseCustomer, "/-/customer")):
+        location = own_page(decision(ACME, target.decode()))
         parts = urlsplit(location)
         assert (parts.scheme, parts.netloc, parts.path, parts.fragment) == ("", "", path, "")
         query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=True)
