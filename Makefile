@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help run test check format bench clean
+.PHONY: help run test check format texts bench clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -51,6 +51,17 @@ check: $(VENV)/.dev  ## Lint, types, import layers
 format: $(VENV)/.dev  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# Files' names but no lines, no guesses, nothing obsolete, and dates left alone: a diff shows texts only.
+texts: $(VENV)/.dev  ## Bring the catalogues up to date with what pages, mails and code say
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keyword marked \
+	  --add-comments Translators: --add-location file --sort-by-file --no-wrap --omit-header \
+	  --output-file $(VENV)/texts.pot router themes
+	@for catalogue in router/languages/locales/*.po; do \
+	  $(BIN)/pybabel --quiet update --input-file $(VENV)/texts.pot --output-file $$catalogue \
+	    --locale "$$(basename $$catalogue .po | tr - _)" --no-fuzzy-matching --ignore-obsolete --no-wrap \
+	    --ignore-pot-creation-date || exit 1; \
+	done
 
 bench: $(VENV)/.bench  ## Measure the router against nginx and other proxies
 	@$(BIN)/python bench/run.py

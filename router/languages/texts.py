@@ -84,6 +84,8 @@ class Languages:
     def __init__(self, translations: Mapping[str, NullTranslations]) -> None:
         every = {SOURCE: NullTranslations(), **translations}
         self._texts = {code: _texts(code, every[code]) for code in sorted(every)}
+        self.offered: Final = tuple(sorted(self._texts.values(), key=lambda texts: texts.name))
+        """Every language, in the order of their own names, as a switcher lists them."""
 
     @classmethod
     def load(cls, own: Path | None = None) -> Languages:
@@ -113,11 +115,6 @@ class Languages:
     def codes(self) -> tuple[str, ...]:
         """The languages' codes, in the alphabet's order."""
         return tuple(self._texts)
-
-    @property
-    def offered(self) -> tuple[Texts, ...]:
-        """Every language, in the order of their own names, as a switcher lists them."""
-        return tuple(sorted(self._texts.values(), key=lambda texts: texts.name))
 
     def texts(self, code: str | None) -> Texts:
         """Give a language's texts, or the English ones where there is no such language."""

@@ -1,0 +1,53 @@
+"""The language of a page: chosen anew for each visit, remembered in a cookie once the visitor has said one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from router.languages.texts import Languages, Texts
+    from router.portal.visitor import Visitor
+
+LANGUAGE_COOKIE: Final = "__Host-portal-language"
+LANGUAGE_LIFE: Final = 365 * 24 * 3600
+"""Seconds for which a browser remembers the language that was chosen in it."""
+
+VARY: Final = "Accept-Language, Cookie"
+"""What a page differs by besides its address (RFC 9110 section 12.5.5)."""
+
+
+def texts_for(
+    request: web.Request, visitor: Visitor, languages: Languages, *, user: str | None = None
+) -> Texts:
+    """Give the texts of the language to answer in; ``user`` is what the account of who is signed in says."""
+    code = languages.choose(
+        cookie=visitor.cookie(LANGUAGE_COOKIE),
+        user=user,
+        accept=", ".join(request.headers.getall("Accept-Language", [])),
+        tenant=visitor.tenant.branding.language,
+    )
+    return languages.texts(code)
+
+
+def language_facts(texts: Texts, languages: Languages) -> dict[str, object]:
+    """Say what every template needs to know: ``texts``, ``language``, and ``languages`` for the switcher."""
+    return {
+        "texts": texts,
+        "language": texts.code,
+        "languages": [(each.code, each.name) for each in languages.offered],
+    }
+
+
+def remember_language(response: web.StreamResponse, code: str) -> None:
+    """Keep an explicit choice in this browser."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        code,
+        max_age=LANGUAGE_LIFE,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="Lax",
+    )
