@@ -1,4 +1,4 @@
-"""The language of a page: chosen anew for each visit, remembered in a cookie once the visitor has said one."""
+"""The language of a page: chosen for each visit, remembered in a cookie where the visitor said one."""
 
 from __future__ import annotations
 
