@@ -56,6 +56,7 @@ from router.observe.logs import AccessLog
 from router.observe.tasks import Tasks
 from router.portal.application import build_portal
 from router.portal.error_pages import ErrorPages
+from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.ports import Sockets, from_argument
 from router.settings import Settings, load_settings
@@ -174,14 +175,14 @@ async def _portal(
     settings: Settings, storage: _Storage, rooms: _Rooms, stack: AsyncExitStack
 ) -> tuple[str, ErrorPages]:
     """Serve the customers' pages to the edge alone; answer where, and the pages for errors."""
-    themes = Themes.load(settings.themes_dir)
-    error_pages = ErrorPages(themes)
+    renderer = Renderer(Themes.load(settings.themes_dir))
+    error_pages = ErrorPages(renderer)
     portal = build_portal(
         directory=rooms.directory,
         sign_in=rooms.sign_in,
         sessions=rooms.sessions,
         signing_keys=rooms.signing_keys,
-        themes=themes,
+        renderer=renderer,
         error_pages=error_pages,
         csrf_key=_derived(storage.keys[0], "portal csrf"),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import aiohttp_jinja2
 import structlog
 from aiohttp import web
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from router.identity.sign_in import SignIn
     from router.identity.signing_keys import SigningKeys
     from router.portal.error_pages import ErrorPages
-    from router.portal.themes import Themes
+    from router.portal.rendering import Renderer
     from router.tenants.directory import Directory
 
 _log = structlog.get_logger(__name__)
@@ -41,20 +40,19 @@ def build_portal(
     sign_in: SignIn,
     sessions: Sessions,
     signing_keys: SigningKeys,
-    themes: Themes,
+    renderer: Renderer,
     error_pages: ErrorPages,
     csrf_key: bytes,
     clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """Put the portal together. ``csrf_key`` (32 octets) is the same on every worker of the fleet."""
-    csrf, pages = Csrf(csrf_key), Pages(themes)
+    csrf, pages = Csrf(csrf_key), Pages(renderer)
     signing_in = SignInPage(sign_in, sessions, csrf, pages, clock=clock)
     signing_out = SignOutPage(sessions, csrf, pages, clock=clock)
-    documents = Documents(themes.assets, signing_keys)
+    documents = Documents(renderer.themes.assets, signing_keys)
     application = web.Application(
         middlewares=[Front(directory, error_pages).answer], client_max_size=MAX_FORM
     )
-    application[aiohttp_jinja2.APP_KEY] = themes.environment
     application.add_routes(
         [
             web.get("/-/sign-in", signing_in.show),

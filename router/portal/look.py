@@ -1,51 +1,78 @@
-"""What makes a page the tenant's own: its name, its monogram, its colours, its icon, its theme."""
+"""What makes a page the tenant's own: its name, its logo or monogram, its colours, its icon, its theme."""
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 
-from router.portal.assets import palette_asset
 from router.portal.palette import NEUTRAL, Palette, make_palette
+from router.portal.theme import STYLE
+from router.tenants.tenant import Branding
 
 if TYPE_CHECKING:
-    from router.portal.themes import Theme, Themes
-    from router.tenants.tenant import Tenant
+    from router.portal.theme import Theme
+    from router.tenants.tenant import Image, Tenant
+
+IMAGES: Final = "/-/image/"
 
 _INITIALS = 2
+_WIDE: Final = 1.6
+"""Width by height from which a logo is taken to hold the company's name."""
+
+_NOBODY: Final = Branding("", NEUTRAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """A tenant's logo as a page shows it; a ``wide`` one holds the company's name itself."""
+
+    address: str
+    width: int
+    height: int
+    wide: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What templates know of a tenant. ``name`` is empty on pages that belong to none."""
+    """What templates know of a tenant. ``name`` is empty on pages that belong to none.
+
+    ``style`` is the palette and the theme's stylesheet, to stand in the page: so a page is one answer, and
+    can be sent when nothing else works. ``csp`` is the policy that allows exactly that style.
+    """
 
     name: str
+    branding: Branding
     monogram: str
+    logo: Logo | None
     icon: str
     palette: Palette
-    palette_address: str
+    style: Markup
+    csp: str
     theme: Theme
 
 
-def look_of(tenant: Tenant | None, themes: Themes) -> Look:
-    """Say how a tenant's pages look, or nobody's pages where there is no tenant."""
-    name, colour, theme = (
-        (tenant.branding.name, tenant.branding.theme_colour, tenant.branding.theme)
-        if tenant is not None
-        else ("", NEUTRAL, "default")
-    )
-    letters = monogram(name)
+def look_of(tenant: Tenant | None, theme: Theme) -> Look:
+    """Say how a tenant's pages look in a theme, or nobody's pages where there is no tenant."""
+    branding = tenant.branding if tenant is not None else _NOBODY
+    letters = monogram(branding.shown_name)
+    style, csp = _style(branding.theme_colour, theme.assets[STYLE].body)
+    icon = _icon(letters, branding.theme_colour)
     return Look(
-        name=name,
+        name=branding.shown_name,
+        branding=branding,
         monogram=letters,
-        icon=_icon(letters, colour),
-        palette=make_palette(colour),
-        palette_address=palette_asset(colour).address,
-        theme=themes.find(theme),
+        logo=None if branding.logo is None else _logo(branding.logo),
+        icon=icon if branding.favicon is None else IMAGES + branding.favicon.fingerprint,
+        palette=make_palette(branding.theme_colour),
+        style=style,
+        csp=csp,
+        theme=theme,
     )
 
 
@@ -56,9 +83,25 @@ def monogram(name: str) -> str:
     return "".join([initial.upper()[:1] for initial in initials if initial][:_INITIALS])
 
 
+def _logo(image: Image) -> Logo:
+    wide = image.width >= _WIDE * image.height
+    return Logo(IMAGES + image.fingerprint, image.width, image.height, wide)
+
+
+@lru_cache(maxsize=1024)
+def _style(theme_colour: str, stylesheet: bytes) -> tuple[Markup, str]:
+    text = make_palette(theme_colour).css() + stylesheet.decode()
+    digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    csp = (
+        f"default-src 'none'; style-src 'self' 'sha256-{digest}'; img-src 'self' data:; font-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return Markup(text), csp  # noqa: S704 - a stylesheet is not text to escape; assets.py refuses "</" in it
+
+
 @lru_cache(maxsize=1024)
 def _icon(letters: str, theme_colour: str) -> str:
-    """Draw the browser tab's icon as a data: address, so that an error page needs nothing else."""
+    """Draw the browser tab's icon as a data: address, so that a page needs nothing else."""
     light = make_palette(theme_colour).light
     size = 30 if len(letters) > 1 else 36
     svg = (

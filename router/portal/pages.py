@@ -6,29 +6,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from aiohttp_jinja2 import render_template
 
-from router.portal.look import look_of
+from router.portal.languages import VARY, language_facts, texts_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from router.portal.themes import Themes
+    from router.portal.rendering import Renderer
     from router.portal.visitor import Visitor
-
-LANGUAGE: Final = "en"
 
 RETRY_AFTER: Final = 30
 """Seconds after which to try again while something below us is away."""
 
-PAGE_CSP: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'"
-)
+BARE_CSP: Final = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+"""For what is no page: a page brings a policy that allows its own style (look.py)."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": PAGE_CSP,
+    "Content-Security-Policy": BARE_CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     # Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a request
@@ -43,8 +38,8 @@ _HEADERS: Final = {
 class Pages:
     """Renders a tenant's pages from its theme."""
 
-    def __init__(self, themes: Themes) -> None:
-        self._themes = themes
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
 
     def show(
         self,
@@ -55,10 +50,15 @@ class Pages:
         *,
         status: int = 200,
     ) -> web.Response:
-        """Answer with ``template`` of the tenant's theme, which is given the look and ``facts``."""
-        look = look_of(visitor.tenant, self._themes)
-        context = {"look": look, "tenant": visitor.tenant, "language": LANGUAGE, "style": None, **facts}
-        return render_template(f"{look.theme.name}/{template}", request, context, status=status)
+        """Answer with ``template`` of the tenant's theme, which gets the look, the texts and ``facts``."""
+        languages = self._renderer.languages(visitor.tenant)
+        known = language_facts(texts_for(request, visitor, languages), languages)
+        facts = {"here": request.path_qs, **known, **facts}
+        page = self._renderer.render(visitor.tenant, template, facts)
+        headers = {"Content-Security-Policy": page.csp, "Vary": VARY}
+        return web.Response(
+            status=status, text=page.text, content_type="text/html", charset="utf-8", headers=headers
+        )
 
 
 def see_other(target: str) -> web.Response:

@@ -32,7 +32,8 @@ class Scheme:
     ``fill`` is the tenant's colour on buttons, ``on_fill`` the text on it, ``fill_edge`` what sets it off
     against ``card``. ``panel`` is the large face beside or above the card's content (the tenant's colour by
     day, a deep shade of it at night, so that nothing glares) and ``tile`` the monogram's ground on it.
-    ``line`` is for ornament only; ``field_edge`` bounds what is typed into.
+    ``line`` is for ornament only; ``field_edge`` bounds what is typed into. ``tint`` is the ground of a
+    notice and of what the pointer is on; ``danger`` and ``good`` are text on grounds of their own.
     """
 
     page: str
@@ -52,8 +53,11 @@ class Scheme:
     on_tile: str
     link: str
     focus: str
+    tint: str
     danger: str
     danger_card: str
+    good: str
+    good_card: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def make_palette(theme_colour: str) -> Palette:
 
 def _light(theme_colour: str) -> Scheme:
     seed = read(theme_colour)
-    page, card, danger_card = write(seed.at(0.965, chroma=0.014)), "#ffffff", "#fdf0ee"
+    page, card, tint = write(seed.at(0.965, chroma=0.014)), "#ffffff", write(seed.at(0.955, chroma=0.022))
+    danger_card, good_card = "#fdf0ee", "#e9f5ec"
     ink = write(seed.at(0.24, chroma=0.03))
     fill = ink if _vanishes(seed, theme_colour, card) else theme_colour
     on_fill = _text_on(fill, ink)
@@ -89,7 +94,7 @@ def _light(theme_colour: str) -> Scheme:
         card=card,
         field="#ffffff",
         text=ink,
-        muted=_reach(seed.at(0.48, chroma=0.03), -_STEP, TEXT_RATIO, page, card),
+        muted=_reach(seed.at(0.48, chroma=0.03), -_STEP, TEXT_RATIO, page, card, tint),
         line=write(seed.at(0.9, chroma=0.02)),
         field_edge=_reach(seed.at(0.64, chroma=0.03), -_STEP, PART_RATIO, page, card),
         fill=fill,
@@ -100,17 +105,21 @@ def _light(theme_colour: str) -> Scheme:
         on_panel=on_fill,
         tile=on_fill,
         on_tile=fill,
-        link=_reach(read(fill), -_STEP, TEXT_RATIO, page, card),
-        focus=_reach(read(fill), -_STEP, PART_RATIO, page, card, danger_card),
+        link=_reach(read(fill), -_STEP, TEXT_RATIO, page, card, tint),
+        focus=_reach(read(fill), -_STEP, PART_RATIO, page, card, tint, danger_card, good_card),
+        tint=tint,
         danger="#b3261e",
         danger_card=danger_card,
+        good="#1b6b37",
+        good_card=good_card,
     )
 
 
 def _dark(theme_colour: str) -> Scheme:
     seed = read(theme_colour)
     page, card, field = (write(seed.at(at, chroma=0.016)) for at in (0.165, 0.215, 0.18))
-    danger_card, text = "#3a1d1b", write(seed.at(0.95, chroma=0.01))
+    tint, text = write(seed.at(0.27, chroma=0.03)), write(seed.at(0.95, chroma=0.01))
+    danger_card, good_card = "#3a1d1b", "#16301f"
     fill = text if _vanishes(seed, theme_colour, card) else _reach(seed, _STEP, PART_RATIO, card, page)
     on_fill = _text_on(fill, page)
     panel = write(seed.at(0.31, chroma=0.075))
@@ -120,7 +129,7 @@ def _dark(theme_colour: str) -> Scheme:
         card=card,
         field=field,
         text=text,
-        muted=_reach(seed.at(0.72, chroma=0.02), _STEP, TEXT_RATIO, page, card),
+        muted=_reach(seed.at(0.72, chroma=0.02), _STEP, TEXT_RATIO, page, card, tint),
         line=write(seed.at(0.31, chroma=0.02)),
         field_edge=_reach(seed.at(0.5, chroma=0.03), _STEP, PART_RATIO, page, card, field),
         fill=fill,
@@ -131,10 +140,13 @@ def _dark(theme_colour: str) -> Scheme:
         on_panel=text,
         tile=tile,
         on_tile=_text_on(tile, page),
-        link=_reach(read(fill), _STEP, TEXT_RATIO, page, card),
-        focus=_reach(read(fill), _STEP, PART_RATIO, page, card, danger_card),
+        link=_reach(read(fill), _STEP, TEXT_RATIO, page, card, tint),
+        focus=_reach(read(fill), _STEP, PART_RATIO, page, card, tint, danger_card, good_card),
+        tint=tint,
         danger="#ff9d92",
         danger_card=danger_card,
+        good="#8fd9a8",
+        good_card=good_card,
     )
 
 

@@ -1,14 +1,12 @@
-"""Themes: folders of templates and static files that give the pages their look.
+"""All themes there are, read once at start, and the one Jinja environment that renders them.
 
-A theme is ``<folder>/<theme>/`` with ``theme.toml``, ``templates/`` and ``static/``; themes/README.md tells
-an operator how to write one. What a theme lacks is taken from ``default``. Themes are read once, at start.
+A theme of the operator's own that has a fault is left out, with an error in the log, and its tenants get
+the default one: one bad file must not keep every portal from starting. ``tenant-router theme check`` tells
+before.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,72 +14,62 @@ import jinja2
 import structlog
 
 from router.errors import BadSettings
-from router.portal.assets import Asset, Assets, read_assets
+from router.languages.templates import install_texts
+from router.languages.texts import Languages
+from router.portal.assets import Assets
+from router.portal.theme import DEFAULT, Theme, ancestry, read_theme, theme_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-DEFAULT: Final = "default"
+_STOCK: Final = "(stock)"
+"""The stock default theme under a name that no other has: what every page can fall back to."""
 
 _log = structlog.get_logger(__name__)
-_THEME_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-
-
-@dataclass(frozen=True, slots=True)
-class Theme:
-    """One theme; ``assets`` by file name, those of ``default`` included where it has none of its own."""
-
-    name: str
-    title: str
-    assets: Mapping[str, Asset] = field(repr=False)
-
-    def asset(self, name: str) -> str:
-        """Say where a static file is served, for templates. Raises KeyError for one that is not there."""
-        return self.assets[name].address
 
 
 class Themes:
-    """All themes there are, and the one Jinja environment that renders them.
+    """The themes by name, and their templates.
 
-    A template is named ``<theme>/<file>``; one that extends ``page.html`` gets its own theme's ``page.html``
-    or, where there is none, the default theme's.
+    A template is named ``<theme>/<file>``, with mails in ``<theme>/mails/``; one that extends ``page.html``
+    gets its own theme's ``page.html`` or, where there is none, the one it inherits.
     """
 
-    def __init__(self, themes: Sequence[Theme], loader: jinja2.BaseLoader) -> None:
+    def __init__(self, themes: Sequence[Theme], stock: Theme, faults: Mapping[str, str]) -> None:
         self._themes = {theme.name: theme for theme in themes}
         self._missing: set[str] = set()
-        self.assets: Final = Assets(asset for theme in themes for asset in theme.assets.values())
-        self.environment: Final = _Environment(
-            loader=loader,
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        self.stock: Final = stock
+        self.faults: Final = dict(faults)
+        self.assets: Final = Assets(asset for theme in (stock, *themes) for asset in theme.assets.values())
+        self.environment: Final = _environment((stock, *themes))
 
     @classmethod
     def load(cls, own: Path | None = None) -> Themes:
         """Read the stock themes and those in ``own``, which win where both have one of a name.
 
-        Raises ``BadSettings("bad_theme")``, which names the file at fault.
+        ``faults`` says of each theme that was left out why. Raises ``BadSettings`` where ``own`` is not there
+        at all, or a stock theme is broken.
         """
-        folders = _folders(stock_folder()) | (_folders(own) if own is not None else {})
-        if DEFAULT not in folders:
+        stock_at, languages = theme_folders(stock_folder()), Languages.load()
+        if DEFAULT not in stock_at:
             raise BadSettings("bad_theme", f"There is no theme “{DEFAULT}” in {stock_folder()}.")
-        base = folders[DEFAULT]
-        assets = read_assets(DEFAULT, base / "static")
-        themes = [
-            Theme(name, _title(folder), assets | read_assets(name, folder / "static"))
-            for name, folder in folders.items()
-        ]
-        loaders = {
-            name: jinja2.FileSystemLoader([folder / "templates", base / "templates"])
-            for name, folder in folders.items()
-        }
-        found = cls(themes, _Loader(loaders))
-        found._compile()
-        return found
+        stock = read_theme(_STOCK, [stock_at[DEFAULT]], languages)
+        own_at = {} if own is None else theme_folders(own)
+        themes, faults = [], {}
+        for name in stock_at | own_at:
+            try:
+                theme = read_theme(name, ancestry(name, own_at, stock_at), languages)
+                compile_theme(theme)
+                themes.append(theme)
+            except BadSettings as fault:
+                if name not in own_at:
+                    raise
+                _log.error("theme_left_out", theme=name, fault=fault.sentence)
+                faults[name] = fault.sentence
+        return cls(themes, stock, faults)
+
+    def __iter__(self) -> Iterator[Theme]:
+        return iter(self._themes.values())
 
     def find(self, name: str) -> Theme:
         """Find the theme of that name, or the default one where it has gone (said once in the log)."""
@@ -89,16 +77,27 @@ class Themes:
         if theme is None and name not in self._missing:
             self._missing.add(name)
             _log.warning("theme_missing", theme=name)
-        return theme or self._themes[DEFAULT]
+        return theme or self._themes.get(DEFAULT) or self.stock
 
-    def _compile(self) -> None:
-        for name in self.environment.list_templates():
-            try:
-                self.environment.get_template(name)
-            except jinja2.TemplateSyntaxError as fault:
-                raise BadSettings(
-                    "bad_theme", f"{fault.filename}, line {fault.lineno}: {fault.message}"
-                ) from fault
+
+def compile_theme(theme: Theme) -> None:
+    """Compile every template of a theme. Raises ``BadSettings("bad_theme")`` with the file and the line."""
+    environment = _environment([theme])
+    for name in environment.list_templates():
+        try:
+            environment.get_template(name)
+        except jinja2.TemplateSyntaxError as fault:
+            at = f"{fault.filename}, line {fault.lineno}"
+            raise BadSettings("bad_theme", f"{at}: {fault.message}") from fault
+        except UnicodeDecodeError as fault:
+            raise BadSettings("bad_theme", f"The template {name} is not UTF-8.") from fault
+
+
+def stock_folder() -> Path:
+    """Where the stock themes are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    packaged = package / "themes"
+    return packaged if packaged.is_dir() else package.parent / "themes"
 
 
 class _Loader(jinja2.PrefixLoader):
@@ -111,31 +110,25 @@ class _Environment(jinja2.Environment):
         return f"{parent.partition('/')[0]}/{template}"
 
 
-def stock_folder() -> Path:
-    """Where the stock themes are: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    packaged = package / "themes"
-    return packaged if packaged.is_dir() else package.parent / "themes"
+def _environment(themes: Sequence[Theme]) -> jinja2.Environment:
+    environment = _Environment(
+        loader=_Loader({theme.name: _loader(theme) for theme in themes}),
+        autoescape=_escapes,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    install_texts(environment)
+    return environment
 
 
-def _folders(root: Path) -> dict[str, Path]:
-    if not root.is_dir():
-        raise BadSettings("bad_theme", f"The folder of themes {root} does not exist.")
-    found = {path.parent.name: path.parent for path in sorted(root.glob("*/theme.toml"))}
-    for name in found:
-        if _THEME_NAME.fullmatch(name) is None:
-            raise BadSettings(
-                "bad_theme", f"“{name}” cannot be a theme's name: use 1 to 40 of a to z, 0 to 9 and -."
-            )
-    return found
+def _loader(theme: Theme) -> jinja2.BaseLoader:
+    pages = jinja2.FileSystemLoader([folder / "templates" for folder in theme.folders])
+    mails = jinja2.FileSystemLoader([folder / "mails" for folder in theme.folders])
+    return jinja2.ChoiceLoader([pages, jinja2.PrefixLoader({"mails": mails})])
 
 
-def _title(folder: Path) -> str:
-    path = folder / "theme.toml"
-    try:
-        title = tomllib.loads(path.read_text(encoding="utf-8")).get("title")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise BadSettings("bad_theme", f"{path} is not valid TOML: {fault}") from fault
-    if not isinstance(title, str) or not title.strip():
-        raise BadSettings("bad_theme", f'{path} has no title: write title = "…".')
-    return title.strip()
+def _escapes(template: str | None) -> bool:
+    """Everything is HTML but the text of a mail."""
+    return template is None or not template.endswith(".txt")

@@ -63,12 +63,51 @@ class Forwarding:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that a tenant uploaded, as it is served: ``fingerprint`` names it, its size is in pixels.
+
+    ``width`` and ``height`` are 0 for an SVG that does not say them.
+    """
+
+    fingerprint: str
+    content_type: str
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Branding:
-    """How the tenant's portal looks: its name, its theme, its colour as ``#rrggbb``."""
+    """How the tenant's portal looks and speaks. What is empty is not shown, or is as the platform has it.
+
+    ``name`` is the company's, ``theme_colour`` is ``#rrggbb``, ``portal_name`` is what the portal is called
+    where that is not the company's name. ``language`` is for visitors whose browser asks for none that there
+    is. ``reply_to`` is who gets the answers to the portal's mails. The ``…_url`` are https addresses.
+    """
 
     name: str
     theme_colour: str
     theme: str = "default"
+    portal_name: str = ""
+    greeting: str = ""
+    language: str = ""
+    support_email: str = ""
+    support_phone: str = ""
+    support_url: str = ""
+    imprint_url: str = ""
+    privacy_url: str = ""
+    reply_to: str = ""
+    logo: Image | None = None
+    favicon: Image | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """The portal's name, or else the company's: what pages and mails are headed with."""
+        return self.portal_name or self.name
+
+    @property
+    def reachable(self) -> bool:
+        """Whether customers are told a way to ask for help."""
+        return bool(self.support_email or self.support_phone or self.support_url)
 
 
 @dataclass(frozen=True, slots=True)

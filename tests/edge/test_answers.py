@@ -17,6 +17,7 @@ from router.edge.decide import ChooseCustomer, Refuse, SignIn, own_page
 from router.edge.visit import Door, Visit
 from router.observe.health import HealthAnswer
 from router.portal.error_pages import ErrorPages
+from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from tests.edge.heads import ACME, arrival, visit
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 HTML = b"Accept: text/html"
-ANSWERS = Answers(ErrorPages(Themes.load()), public_port=443)
-ELSEWHERE = Answers(ErrorPages(Themes.load()), public_port=8443)
+ANSWERS = Answers(ErrorPages(Renderer(Themes.load())), public_port=443)
+ELSEWHERE = Answers(ErrorPages(Renderer(Themes.load())), public_port=8443)
 STRANGERS = [
     visit(host=b"never.portal.example"),
     visit(b"User-Agent: x", target=b"/a?b=c", host=b"gone.portal.example", method=b"POST"),

@@ -26,6 +26,7 @@ from router.identity.users import Users
 from router.observe.tasks import Tasks
 from router.portal.application import build_portal
 from router.portal.error_pages import ErrorPages
+from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
@@ -100,14 +101,14 @@ async def open_stand(folder: Path, *, users_database: str | None = None) -> Asyn
         registry = Registry(
             database, bell, platform_domain=Hostname("portal.localhost"), allow_private_upstreams=True
         )
-        themes = Themes.load()
+        renderer = Renderer(Themes.load())
         application = build_portal(
             directory=directory,
             sign_in=SignIn(users, passwords, Throttle(cache, sessions.addresses), sessions),
             sessions=sessions,
             signing_keys=signing_keys,
-            themes=themes,
-            error_pages=ErrorPages(themes),
+            renderer=renderer,
+            error_pages=ErrorPages(renderer),
             csrf_key=b"c" * 32,
         )
         tasks = await stack.enter_async_context(Tasks())

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from router.hostname import Hostname
 from router.portal.error_pages import ErrorPages
+from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.tenants.tenant import Branding, Tenant
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 ACME = Tenant("tnt_1", "acme", Hostname("acme.example"), Branding("Acme & Söhne", "#c2185b"), ())
 STATUSES = (400, 401, 403, 404, 405, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504)
 
-THEMES = Themes.load()
+RENDERER = Renderer(Themes.load())
 
 
 @pytest.fixture
 def pages() -> ErrorPages:
     """Error pages of the stock theme, nothing remembered yet."""
-    return ErrorPages(THEMES)
+    return ErrorPages(RENDERER)
 
 
 @pytest.mark.parametrize("tenant", [None, ACME], ids=["nobody", "acme"])
@@ -51,7 +52,7 @@ def test_the_policy_allows_exactly_the_style_of_the_page(pages: ErrorPages, tena
     style = re.search(rb"<style>(.*?)</style>", page.body, re.DOTALL)
     assert style is not None
     digest = b64encode(sha256(style[1]).digest())
-    assert b"style-src 'sha256-" + digest + b"'" in page.csp
+    assert b"style-src 'self' 'sha256-" + digest + b"'; " in page.csp
     assert page.csp.startswith(b"default-src 'none'; ")
     assert b"\r" not in page.body
 
@@ -65,7 +66,7 @@ def test_every_status_has_its_own_words(pages: ErrorPages) -> None:
 @given(st.integers(400, 599))
 def test_any_status_has_a_page(status: int) -> None:
     """Statuses without words of their own get those of their class."""
-    assert b"<h1>" in ErrorPages(THEMES).render(ACME, status).body
+    assert b"<h1>" in ErrorPages(RENDERER).render(ACME, status).body
 
 
 def test_a_tenants_page_is_the_tenants(pages: ErrorPages) -> None:
@@ -106,7 +107,7 @@ def test_without_a_number_none_is_mentioned(pages: ErrorPages, request_id: str) 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_what_is_put_in_cannot_be_markup(request_id: str, return_to: str) -> None:
     """Neither a reference nor a return target can add anything to a page, whoever chose it."""
-    pages = ErrorPages(THEMES)
+    pages = ErrorPages(RENDERER)
     tags = re.findall(rb"<[^>]*>", pages.render(ACME, 401).body)
     found = re.findall(rb"<[^>]*>", pages.render(ACME, 401, request_id=request_id, return_to=return_to).body)
     if len(found) > len(tags):  # the reference is a paragraph of its own
@@ -138,7 +139,7 @@ def test_a_suspended_portal_says_so(pages: ErrorPages) -> None:
 
 def test_memory_is_bounded() -> None:
     """Ever new versions of tenants do not fill the memory, and what was forgotten is made again."""
-    pages = ErrorPages(THEMES, capacity=4)
+    pages = ErrorPages(RENDERER, capacity=4)
     first = pages.render(ACME, 404)
     for version in range(2, 20):
         pages.render(replace(ACME, version=version), 404)
@@ -147,13 +148,14 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_theme_that_breaks_still_answers(tmp_path: Path) -> None:
-    """Whatever a theme's template does, there is a page, and the log has the cause."""
+    """Whatever a theme's template does, the default theme's page is there, and the log has the cause once."""
     (tmp_path / "broken" / "templates").mkdir(parents=True)
     (tmp_path / "broken" / "theme.toml").write_text('title = "Broken"')
     (tmp_path / "broken" / "templates" / "error.html").write_text("{{ 1 / 0 }}")
-    pages = ErrorPages(Themes.load(tmp_path))
+    pages = ErrorPages(Renderer(Themes.load(tmp_path)))
     with capture_logs() as lines:
         page = pages.render(replace(ACME, branding=replace(ACME.branding, theme="broken")), 502)
-    assert b"<h1>Bad Gateway</h1>" in page.body
-    assert b"default-src 'none'" in page.csp
-    assert [line["event"] for line in lines] == ["error_page_failed"]
+        pages.render(replace(ACME, branding=replace(ACME.branding, theme="broken")), 502, language="de")
+    assert b"<h1>The service did not answer properly</h1>" in page.body
+    assert b"--fill:#c2185b" in page.body
+    assert [line["event"] for line in lines] == ["theme_failed"]

@@ -42,7 +42,7 @@ def themes() -> Themes:
 def test_the_icon_is_always_an_image(themes: Themes, name: str, colour: str) -> None:
     """No name makes the icon anything but a well-formed image that fits into an attribute."""
     tenant = Tenant("tnt_1", "acme", Hostname("acme.example"), Branding(name, colour), ())
-    icon = look_of(tenant, themes).icon
+    icon = look_of(tenant, themes.stock).icon
     assert icon.isascii()
     assert '"' not in icon
     image = unquote(icon.removeprefix("data:image/svg+xml,"))
@@ -51,5 +51,5 @@ def test_the_icon_is_always_an_image(themes: Themes, name: str, colour: str) -> 
 
 def test_nobody_has_a_neutral_look(themes: Themes) -> None:
     """A page that belongs to no tenant names none."""
-    look = look_of(None, themes)
-    assert (look.name, look.monogram, look.theme.name) == ("", "", "default")
+    look = look_of(None, themes.stock)
+    assert (look.name, look.monogram, look.logo) == ("", "", None)

@@ -38,6 +38,12 @@ TEXTS = (
     ("danger", "card"),
     ("danger", "danger_card"),
     ("text", "danger_card"),
+    ("text", "tint"),
+    ("muted", "tint"),
+    ("link", "tint"),
+    ("good", "card"),
+    ("good", "good_card"),
+    ("text", "good_card"),
 )
 # part of a control, what it has to be told apart from
 PARTS = (
@@ -46,7 +52,9 @@ PARTS = (
     ("fill_edge", "card"),
     ("focus", "card"),
     ("focus", "page"),
+    ("focus", "tint"),
     ("focus", "danger_card"),
+    ("focus", "good_card"),
     ("danger", "field"),
     ("tile", "panel"),
 )

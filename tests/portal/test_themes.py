@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from router.errors import BadSettings
 from router.hostname import Hostname
 from router.portal.error_pages import ErrorPages
+from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.tenants.tenant import Branding, Tenant
 
@@ -48,9 +49,10 @@ def test_a_theme_holds_only_what_it_does_differently(tmp_path: Path) -> None:
     )
     themes = Themes.load(own)
     spring, stock = themes.find("spring"), themes.find("default")
-    assert (spring.title, spring.asset("portal.css")) == ("Spring", stock.asset("portal.css"))
+    assert spring.title == "Spring"
+    assert spring.assets["portal.css"].body == stock.assets["portal.css"].body
     assert themes.assets.find(spring.asset("flower.svg")) is not None
-    pages = ErrorPages(themes)
+    pages = ErrorPages(Renderer(themes))
     body = pages.render(tenant("spring"), 404).body
     assert body.startswith(b"SPRING")
     assert b"There is nothing here" in body
@@ -67,7 +69,7 @@ def test_a_theme_of_ones_own_may_replace_the_stock_one(tmp_path: Path) -> None:
             "default/templates/error.html": "OURS {{ status }}",
         },
     )
-    page = ErrorPages(Themes.load(own)).render(None, 404)
+    page = ErrorPages(Renderer(Themes.load(own))).render(None, 404)
     assert page.body == b"OURS 404"
 
 
@@ -91,15 +93,25 @@ def test_a_theme_that_has_gone_is_the_default_one() -> None:
         ({"a/theme.toml": 'title = "A"', "a/static/a/b.css": ""}, "cannot be served"),
         ({"a/theme.toml": 'title = "A"', "a/static/a b.css": ""}, "cannot be served"),
         ({"a/theme.toml": 'title = "A"', "a/static/a.css": "</style>"}, "would end the style"),
+        ({"a/theme.toml": 'title = "A"', "a/static/a.css": "@import 'b.css'"}, "imports another"),
+        ({"a/theme.toml": 'title = "A"', "a/static/a.css": "b{background:url(no.svg)}"}, "“no.svg”"),
+        ({"a/theme.toml": 'title = "A"\ncolour = 1'}, "has no “colour”"),
+        ({"a/theme.toml": 'title = "A"\nparent = "none"'}, "no theme “none”"),
+        ({"a/theme.toml": 'title = "A"\nparent = "a"'}, "inherits from itself"),
+        ({"a/theme.toml": 'title = "A"', "a/locales/de.po": "nonsense"}, "cannot be read"),
         ({"a/theme.toml": 'title = "A"', "a/static/a.svg": " " * (1 << 20) + "x"}, "larger than 1 MiB"),
     ],
 )
-def test_a_faulty_theme_is_said_at_the_start(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    """Each fault of a theme is a sentence that names the file, before anything is served."""
-    with pytest.raises(BadSettings) as caught:
-        Themes.load(write(tmp_path, files))
-    assert caught.value.code == "bad_theme"
-    assert said in caught.value.sentence
+def test_a_faulty_theme_is_left_out(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    """Each fault of a theme is a sentence in the log that names the file, and the other themes serve on."""
+    files |= {"good/theme.toml": 'title = "Good"', "bad-child/theme.toml": 'title = "C"\nparent = "a"'}
+    with capture_logs() as lines:
+        themes = Themes.load(write(tmp_path, files))
+    assert {line["event"] for line in lines} == {"theme_left_out"}
+    assert any(said in line["fault"] for line in lines)
+    assert {theme.name for theme in themes} >= {"default", "good"}
+    with capture_logs():
+        assert themes.find(next(iter(files)).partition("/")[0]).name == "default"
 
 
 def test_a_folder_of_themes_that_is_not_there_is_said(tmp_path: Path) -> None:
