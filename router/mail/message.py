@@ -35,11 +35,13 @@ _SENDER: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What a mail says, as the theme renders it."""
+    """What a mail says, as the theme renders it; in whose name, and who gets the answers (an address)."""
 
     subject: str
     text: str = field(repr=False)
     html: str = field(repr=False)
+    name: str = ""
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def parse_sender(raw: str) -> Sender:
     found = _SENDER.fullmatch(raw.strip())
     name, address = (found["name"], found["address"]) if found else ("", raw.strip())
     try:
-        return Sender(plain_address(address), _one_line(name, _LONGEST_NAME).strip('"'))
+        return Sender(plain_address(address), one_line(name, _LONGEST_NAME).strip('"'))
     except BadInput as fault:
         sentence = f"“{raw[:80]}” is no sender: write portal@example.com or Portal <portal@example.com>."
         raise BadInput("bad_sender", sentence) from fault
@@ -98,20 +100,24 @@ def _bad_address(raw: str) -> BadInput:
     return BadInput("bad_email", f"“{raw[:80]}” is not an e-mail address.")
 
 
-def build(
-    composed: Composed, *, mail_id: str, sender: Sender, name: str, reply_to: str, recipient: str, at: int
-) -> Message:
-    """Write a mail from ``name`` at the platform's address; the same ``mail_id`` is the same Message-ID.
+def one_line(text: str, longest: int) -> str:
+    """Bring a text onto one line of printable characters, and no more of them than ``longest``."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:longest]
 
-    ``reply_to`` may be empty; ``at`` is when it was posted, in unix seconds. Raises ``BadInput("bad_email")``
-    for a recipient or a Reply-To that is not one plain address.
+
+def build(composed: Composed, *, mail_id: str, sender: Sender, recipient: str, at: int) -> Message:
+    """Write a mail from the platform's address; the same ``mail_id`` makes the same Message-ID.
+
+    ``at`` is when it was posted, in unix seconds. Raises ``BadInput("bad_email")`` for a recipient or a
+    Reply-To that is not one plain address.
     """
     to = plain_address(recipient)
     head = {
-        "From": _mailbox(name or sender.name, sender.address),
+        "From": _mailbox(composed.name or sender.name, sender.address),
         "To": f"<{to}>",
-        "Reply-To": f"<{plain_address(reply_to)}>" if reply_to else "",
-        "Subject": _encoded(_one_line(composed.subject, _LONGEST_SUBJECT), _PLAIN_TEXT),
+        "Reply-To": f"<{plain_address(composed.reply_to)}>" if composed.reply_to else "",
+        "Subject": _encoded(one_line(composed.subject, _LONGEST_SUBJECT), _PLAIN_TEXT),
         "Date": formatdate(at),
         "Message-ID": f"<{mail_id}@{sender.domain}>",
         "Auto-Submitted": "auto-generated",  # RFC 3834 section 5: no out-of-office note is to answer it
@@ -129,14 +135,9 @@ def _body(composed: Composed) -> bytes:
 
 
 def _mailbox(name: str, address: str) -> str:
-    shown = _encoded(_one_line(name, _LONGEST_NAME), _ATOMS)
+    shown = _encoded(one_line(name, _LONGEST_NAME), _ATOMS)
     # On a line of its own, so that no line grows too long.
     return f"{shown}\r\n <{address}>" if shown else f"<{address}>"
-
-
-def _one_line(text: str, longest: int) -> str:
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:longest]
 
 
 def _encoded(text: str, plain: re.Pattern[str]) -> str:

@@ -1,0 +1,172 @@
+"""The delivery of mails: run by every worker, each mail sent by one of them.
+
+1. A mail that was posted wakes all workers by the change feed; each also looks every few seconds, which is
+   how attempts that were put off come to their turn.
+2. A worker takes a few mails by a lease (queue.py), renders and sends them at once, and writes down what
+   became of each: sent, failed for good, or put off (schedule.py).
+3. A worker that dies leaves its mails to the others when the lease has run out. Then a mail may arrive twice,
+   with one Message-ID: that the mail server took it and that we know it cannot be one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from router.errors import BadInput, RouterError, Unavailable
+from router.mail.schedule import is_hopeless, pause
+from router.mail.transport import Refused
+from router.observe.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from router.mail.letters import Letters
+    from router.mail.message import Message
+    from router.mail.queue import LeasedMail, Queue
+    from router.mail.transport import Transport
+    from router.storage.changes import ChangeFeed
+
+AT_ONCE: Final = 4
+"""Mails that one worker sends at the same time; together well within a lease."""
+
+_LOOKED_EVERY: Final = 10.0
+_GRACE: Final = 5.0
+_PAUSE: Final = 0.5
+_PRUNED_EVERY: Final = 3600.0
+_log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Sends what waits in the outbox; ``period`` is in seconds."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        letters: Letters,
+        transport: Transport,
+        feed: ChangeFeed,
+        *,
+        period: float = _LOOKED_EVERY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._letters = letters
+        self._transport = transport
+        self._period = period
+        self._clock = clock
+        self._posted = asyncio.Event()
+        self.healthy = True
+        """Whether mails are taken from us, as far as the last one told."""
+        feed.subscribe("mail", lambda _key, _sequence: self._posted.set())
+        feed.subscribe_reset(self._posted.set)
+
+    def __repr__(self) -> str:
+        return f"<Delivery by {self._transport!r} {'up' if self.healthy else 'down'}>"
+
+    async def run(self) -> None:
+        """Deliver for ever; mails that are being sent at the end get a few seconds for it."""
+        async with Tasks() as own:
+            while True:
+                self._posted.clear()
+                try:
+                    mails = await self._queue.take(AT_ONCE, self._clock())
+                except Unavailable:  # the database has logged it
+                    await asyncio.sleep(_PAUSE)
+                    continue
+                if mails:
+                    await _finished(own.start(self._deliver_all(mails), name="mails"))
+                else:
+                    await self._wait()
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._period):
+                await self._posted.wait()
+
+    async def _deliver_all(self, mails: Sequence[LeasedMail]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for mail in mails:
+                group.create_task(self._deliver(mail))
+
+    async def _deliver(self, mail: LeasedMail) -> None:
+        if is_hopeless(mail.attempts, mail.created_at, self._clock()):
+            await self._given_up(mail, "mail_hopeless", "It could not be sent in time.")
+            return
+        try:
+            await self._hand_on(await self._letters.write(mail))
+        except BadInput as fault:
+            await self._given_up(mail, fault.code, fault.sentence)
+        except RouterError as fault:
+            await self._put_off(mail, fault.code, fault.sentence)
+        except Exception as fault:  # noqa: BLE001 - a fault in a theme's mail is not to stop all others
+            _log.error("mail could not be written", kind=mail.kind, at=_place_of(fault))
+            await self._put_off(mail, "mail_not_written", f"It could not be written: {_place_of(fault)}.")
+        else:
+            _log.info("mail sent", mail=mail.id, kind=mail.kind, tenant=mail.tenant_id)
+            await self._settled(mail, lambda: self._queue.sent(mail, self._clock()))
+
+    async def _hand_on(self, message: Message) -> None:
+        try:
+            await self._transport.send(message)
+        except Unavailable:
+            self.healthy = False
+            raise
+        except Refused:
+            self.healthy = True  # it was this mail's fault
+            raise
+        self.healthy = True
+
+    async def _put_off(self, mail: LeasedMail, code: str, sentence: str) -> None:
+        seconds = pause(mail.attempts)
+        if seconds is None:
+            await self._given_up(mail, code, sentence)
+            return
+        _log.warning("mail put off", mail=mail.id, kind=mail.kind, code=code, seconds=seconds)
+        until = self._clock() + seconds
+        await self._settled(mail, lambda: self._queue.put_off(mail, until, sentence))
+
+    async def _given_up(self, mail: LeasedMail, code: str, sentence: str) -> None:
+        _log.error("mail failed", mail=mail.id, kind=mail.kind, tenant=mail.tenant_id, code=code)
+        await self._settled(mail, lambda: self._queue.fail(mail, sentence))
+
+    async def _settled(self, mail: LeasedMail, write: Callable[[], Awaitable[bool]]) -> None:
+        """Write down what became of a mail, outages of the database included, as long as it is ours."""
+        while True:
+            try:
+                if not await write():
+                    _log.warning("mail was another worker's", mail=mail.id)
+            except Unavailable:
+                if self._clock() >= mail.due_at:
+                    return
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+
+async def prune(queue: Queue, *, clock: Callable[[], float] = time.time) -> None:
+    """Forget old mails every hour, for ever; also where none are sent."""
+    while True:
+        with suppress(Unavailable):  # the database has logged it
+            await queue.prune(clock())
+        await asyncio.sleep(_PRUNED_EVERY)
+
+
+def _place_of(fault: Exception) -> str:
+    """Name a fault of the program or of a theme: what kind and where; its message may hold a link."""
+    at = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} at {at.filename}:{at.lineno}"
+
+
+async def _finished(sending: asyncio.Task[None]) -> None:
+    """Wait for what is being sent; when we are to end, a few seconds more, so that nothing is sent twice."""
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await asyncio.wait([sending], timeout=_GRACE)
+        raise

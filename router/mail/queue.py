@@ -1,0 +1,189 @@
+"""The outbox from the side of those who send: each mail belongs to one worker at a time, by a lease.
+
+Taking a mail writes down until when; a worker that dies leaves it to whoever finds the time run out. What a
+worker writes about a mail counts only while the mail is its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, exists, select, update
+
+from router.errors import Conflict, NotFound
+from router.mail.message import one_line
+from router.mail.schedule import KEPT, LEASE
+from router.storage.changes import record
+from router.storage.schema import outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, RowMapping
+
+    from router.storage.database import Database
+
+_LONGEST_ERROR: Final = 300
+_COLUMNS: Final = [column for column in outbox.c if column.name != "sealed_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedMail:
+    """A mail that is ours to send until ``due_at``; ``attempts`` counts this one."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    recipient: str
+    language: str
+    sealed_facts: bytes = field(repr=False)
+    attempts: int
+    due_at: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailRecord:
+    """What the outbox tells of a mail; what the mail says is not among it."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    recipient: str
+    language: str
+    state: str
+    attempts: int
+    due_at: int
+    error: str | None
+    created_at: int
+    sent_at: int | None
+
+
+class Queue:
+    """The mails of all tenants; times in unix seconds. All methods raise ``Unavailable`` (the database)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, most: int, now: float) -> list[LeasedMail]:
+        """Take up to ``most`` mails that are due, the longest due first, for ``LEASE`` seconds."""
+        due = outbox.c.state.in_(["waiting", "sending"]) & (outbox.c.due_at <= int(now))
+        async with self._database.read() as connection:  # most often there is none, and nobody is held up
+            if not await connection.scalar(select(exists().where(due))):
+                return []
+        wanted = select(outbox).where(due).order_by(outbox.c.due_at, outbox.c.id).limit(most)
+        async with self._database.write() as connection:
+            rows = await connection.execute(wanted.with_for_update(skip_locked=True))
+            taken = [_leased(row, int(now) + LEASE) for row in rows.mappings()]
+            for mail in taken:
+                values = {"state": "sending", "attempts": mail.attempts, "due_at": mail.due_at}
+                await connection.execute(update(outbox).where(outbox.c.id == mail.id).values(values))
+        return taken
+
+    async def sent(self, mail: LeasedMail, now: float) -> bool:
+        """Write down that a mail was sent, and forget what it said; False if it was no longer ours."""
+        values = {"state": "sent", "sent_at": int(now), "sealed_facts": None, "error": None}
+        return await self._settle(mail, values)
+
+    async def put_off(self, mail: LeasedMail, until: float, error: str) -> bool:
+        """Let a mail wait for its next attempt; False if it was no longer ours."""
+        return await self._settle(mail, {"state": "waiting", "due_at": int(until), "error": _kept(error)})
+
+    async def fail(self, mail: LeasedMail, error: str) -> bool:
+        """Give a mail up, until somebody asks for it again; False if it was no longer ours."""
+        return await self._settle(mail, {"state": "failed", "error": _kept(error)})
+
+    async def retry(self, mail_id: str, now: float) -> None:
+        """Have a mail tried again at once, with all attempts before it; ring the bell afterwards.
+
+        Raises ``NotFound("no_such_mail")``, and ``Conflict`` with ``mail_sent`` or ``mail_being_sent``.
+        """
+        async with self._database.write() as connection:
+            mine = (outbox.c.id == mail_id) & outbox.c.state.in_(["waiting", "failed"])
+            values = {"state": "waiting", "attempts": 0, "due_at": int(now)}
+            if not (await connection.execute(update(outbox).where(mine).values(values))).rowcount:
+                state = await connection.scalar(select(outbox.c.state).where(outbox.c.id == mail_id))
+                raise _not_to_be_retried(mail_id, state)
+            await record(connection, "mail", mail_id)
+
+    async def retry_failed(self, now: float) -> int:
+        """Have every mail that was given up tried again, as ``retry`` does; answer how many there are."""
+        async with self._database.write() as connection:
+            failed = outbox.c.state == "failed"
+            values = {"state": "waiting", "attempts": 0, "due_at": int(now)}
+            again = await connection.execute(update(outbox).where(failed).values(values))
+            if again.rowcount:
+                await record(connection, "mail", "")
+        return again.rowcount
+
+    async def find(self, mail_id: str) -> MailRecord:
+        """Tell of one mail. Raises ``NotFound("no_such_mail")``."""
+        found = await self._records(outbox.c.id == mail_id, most=1)
+        if not found:
+            raise _unknown(mail_id)
+        return found[0]
+
+    async def list(
+        self, *, tenant_id: str | None = None, state: str | None = None, most: int = 100
+    ) -> Sequence[MailRecord]:
+        """Tell of the latest mails, the newest first; of one tenant, or in one state."""
+        where: list[ColumnElement[bool]] = []
+        if tenant_id is not None:
+            where.append(outbox.c.tenant_id == tenant_id)
+        if state is not None:
+            where.append(outbox.c.state == state)
+        return await self._records(*where, most=most)
+
+    async def prune(self, now: float) -> int:
+        """Forget mails of more than ``KEPT`` seconds ago, whatever became of them; answer how many."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(delete(outbox).where(outbox.c.created_at < int(now) - KEPT))
+        return gone.rowcount
+
+    async def _settle(self, mail: LeasedMail, values: dict[str, Any]) -> bool:
+        ours = (
+            (outbox.c.id == mail.id)
+            & (outbox.c.state == "sending")
+            & (outbox.c.attempts == mail.attempts)
+            & (outbox.c.due_at == mail.due_at)
+        )
+        async with self._database.write() as connection:
+            settled = await connection.execute(update(outbox).where(ours).values(values))
+        return bool(settled.rowcount)
+
+    async def _records(self, *where: ColumnElement[bool], most: int) -> Sequence[MailRecord]:
+        latest = outbox.c.created_at.desc(), outbox.c.id
+        statement = select(*_COLUMNS).where(*where).order_by(*latest).limit(most)
+        async with self._database.read() as connection:
+            return [MailRecord(**row) for row in (await connection.execute(statement)).mappings()]
+
+
+def _leased(row: RowMapping, until: int) -> LeasedMail:
+    return LeasedMail(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        kind=row["kind"],
+        recipient=row["recipient"],
+        language=row["language"],
+        sealed_facts=row["sealed_facts"],
+        attempts=row["attempts"] + 1,
+        due_at=until,
+        created_at=row["created_at"],
+    )
+
+
+def _kept(error: str) -> str:
+    return one_line(error, _LONGEST_ERROR)
+
+
+def _not_to_be_retried(mail_id: str, state: str | None) -> NotFound | Conflict:
+    if state is None:
+        return _unknown(mail_id)
+    if state == "sent":
+        return Conflict("mail_sent", f"{mail_id} was sent already; what it said is no longer stored.")
+    return Conflict("mail_being_sent", f"{mail_id} is being sent just now: look again in a few minutes.")
+
+
+def _unknown(mail_id: str) -> NotFound:
+    return NotFound("no_such_mail", f"There is no mail “{mail_id[:40]}”; they are kept for 30 days.")
