@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, tenant, user
+from router.cli import certificate, domain, tenant, token, user
 from router.cli.demo import demo
 from router.cli.explain import explain
 from router.cli.migrate import migrate
@@ -41,6 +41,7 @@ app.command(tenant.app)
 app.command(certificate.app)
 app.command(domain.app)
 app.command(user.app)
+app.command(token.app)
 app.command(explain)
 
 
