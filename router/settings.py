@@ -48,6 +48,8 @@ _MAX_PORT: Final = 65535
 _MOST_WORKERS_BY_DEFAULT: Final = 4
 _UPSTREAM: Final = re.compile(r"(https?://[^\s@?#]+|unix:/[^\s]+)( +weight=[0-9]+)?", re.IGNORECASE)
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_MAIL_WAY: Final = re.compile(r"smtps?://[^\s/?#]+/?(\?[^\s#]*)?|file:[^\s]+")
+_SENDER: Final = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@]*<[^<>@\s]+@[^<>@\s]+>")
 # Kubernetes sets these for a Service named “router”; they are nobody's typing error.
 _KUBERNETES: Final = re.compile(r"ROUTER_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
 # What asyncpg understands in a URL, and `sslmode`, which is what everybody else calls its `ssl`.
@@ -138,6 +140,22 @@ def _as_upstream(raw: object) -> str:
     text = str(raw).strip()
     if not _UPSTREAM.fullmatch(text):
         raise _fault("each upstream must look like http://HOST:PORT, https://HOST:PORT/PATH or unix:/PATH")
+    return text
+
+
+def _as_smtp_url(raw: object) -> str:
+    """Check the looks of where mails go; all of it is read by mail/transports.py."""
+    url = str(raw).strip()
+    if not _MAIL_WAY.fullmatch(url):
+        raise _fault("the value must look like smtp://USER:PASSWORD@HOST:587, smtps://HOST:465 or file:/FOLDER")
+    return url
+
+
+def _as_sender(raw: object) -> str:
+    """Check the looks of whom mails are from; all of it is read by mail/message.py."""
+    text = str(raw).strip()
+    if not _SENDER.fullmatch(text):
+        raise _fault("the value must look like portal@example.com or Portal <portal@example.com>")
     return text
 
 
@@ -252,6 +270,17 @@ class Settings(BaseModel):
         30 * 86_400,
         description="Seconds after sign-in at which a session ends, whatever was used in between.",
     )
+    smtp_url: Annotated[str, BeforeValidator(_as_smtp_url)] | None = Field(
+        None,
+        repr=False,
+        description="`smtp://USER:PASSWORD@HOST:587` (STARTTLS), `smtps://…` (TLS) or `file:/FOLDER`; without "
+        "it, mails wait.",
+    )
+    mail_from: Annotated[str, BeforeValidator(_as_sender)] | None = Field(
+        None,
+        description="Whom mails are from, such as `Portal <portal@example.com>`; without it, `portal@` the "
+        "platform's domain.",
+    )
     head_timeout: Seconds = Field(10, description="Seconds for a TLS handshake, and for a request's head.")
     idle_timeout: Seconds = Field(
         75, description="Seconds a kept-alive connection may wait for its next request."
@@ -313,6 +342,11 @@ class Settings(BaseModel):
     def sealing_keys(self) -> tuple[bytes, ...]:
         """The encryption keys as bytes, the one that encrypts first; empty when none is set."""
         return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys)
+
+    @property
+    def sender(self) -> str:
+        """Whom mails are from."""
+        return self.mail_from or f"portal@{self.platform_domain}"
 
     @property
     def key_file(self) -> Path:
