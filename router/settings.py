@@ -147,7 +147,7 @@ def _as_smtp_url(raw: object) -> str:
     """Check the looks of where mails go; all of it is read by mail/transports.py."""
     url = str(raw).strip()
     if not _MAIL_WAY.fullmatch(url):
-        raise _fault("the value must look like smtp://USER:PASSWORD@HOST:587, smtps://HOST:465 or file:/FOLDER")
+        raise _fault("it must look like smtp://USER:PASSWORD@HOST:587, smtps://HOST:465 or file:/FOLDER")
     return url
 
 
@@ -273,8 +273,8 @@ class Settings(BaseModel):
     smtp_url: Annotated[str, BeforeValidator(_as_smtp_url)] | None = Field(
         None,
         repr=False,
-        description="`smtp://USER:PASSWORD@HOST:587` (STARTTLS), `smtps://…` (TLS) or `file:/FOLDER`; without "
-        "it, mails wait.",
+        description="`smtp://USER:PASSWORD@HOST:587` (STARTTLS), `smtps://…` (TLS) or `file:/FOLDER`; "
+        "without it, mails wait.",
     )
     mail_from: Annotated[str, BeforeValidator(_as_sender)] | None = Field(
         None,
