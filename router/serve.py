@@ -35,10 +35,12 @@ from router.edge.deadlines import Deadlines
 from router.edge.house import House
 from router.edge.limits import Limits
 from router.edge.listener import Edge
+from router.edge.name_servers import NameServers
 from router.edge.pool import UpstreamPools
 from router.edge.probe import Probes
 from router.edge.rates import Rates
 from router.edge.reception import Reception
+from router.edge.resolver import Resolver
 from router.edge.routes import Routes
 from router.edge.tunnel import Tunnels
 from router.edge.visit import Door
@@ -211,8 +213,15 @@ def _house(
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
     private = settings.allow_private_upstreams
-    judge = None if private else _forbidden
-    pools = UpstreamPools(limits, deadlines, platform_domain=settings.platform_domain, forbidden=judge)
+    # Two thirds for the name leave a third for the connection.
+    name_servers = NameServers(settings.resolvers, patience=settings.connect_timeout * 2 / 3)
+    pools = UpstreamPools(
+        limits,
+        deadlines,
+        resolver=Resolver(name_servers, tasks),
+        platform_domain=settings.platform_domain,
+        forbidden=lambda address: forbidden(ip_address(address), allow_private=private),
+    )
     stack.callback(pools.abort_all)
     routes = Routes(
         pools,
@@ -242,10 +251,6 @@ def _bell(settings: Settings) -> Bell:
 def _derived(key: bytes, purpose: str) -> bytes:
     """Make another 32-octet key from one, the same on every worker of the fleet (RFC 5869)."""
     return HKDF(SHA256(), length=32, salt=None, info=f"tenant-router {purpose}".encode()).derive(key)
-
-
-def _forbidden(address: str) -> bool:
-    return forbidden(ip_address(address))
 
 
 def _limits(settings: Settings) -> Limits:

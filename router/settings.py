@@ -143,6 +143,21 @@ def _as_upstream(raw: object) -> str:
     return text
 
 
+def _as_resolver(raw: object) -> str:
+    """Read a name server's address, with or without its port, as ``IP:port``."""
+    text = str(raw).strip()
+    host, separator, port = text.rpartition(":")
+    if not separator or text.endswith("]") or (":" in host and not host.startswith("[")):
+        host, port = text, "53"
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]") if text.startswith("[") else host)
+        if not (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
+            raise ValueError(port)  # noqa: TRY301 - told below, as what is no address is
+    except ValueError as fault:
+        raise _fault(f"“{raw}” is not a name server such as 10.0.0.2, 10.0.0.2:53 or [fd00::2]:53") from fault
+    return f"[{address}]:{int(port)}" if address.version == 6 else f"{address}:{int(port)}"  # noqa: PLR2004 - IPv6
+
+
 def _as_smtp_url(raw: object) -> str:
     """Check the looks of where mails go; all of it is read by mail/transports.py."""
     url = str(raw).strip()
@@ -254,13 +269,21 @@ class Settings(BaseModel):
     )
     allow_private_upstreams: bool = Field(
         default=False,
-        description="Whether a tenant's upstream may be a loopback, link-local or private address.",
+        description="Whether a tenant's upstream may be a loopback or private address; link-local and "
+        "metadata addresses never may.",
     )
     default_upstreams: Annotated[
         tuple[Annotated[str, BeforeValidator(_as_upstream)], ...], BeforeValidator(_as_list)
     ] = Field(
         (),
         description="Comma-separated upstreams for tenants that name none, such as `http://erp.example.com:8080`.",
+    )
+    resolvers: Annotated[
+        tuple[Annotated[str, BeforeValidator(_as_resolver)], ...], BeforeValidator(_as_list)
+    ] = Field(
+        (),
+        description="Comma-separated name servers (`IP:port`) that are asked where upstreams are; by default "
+        "the system's.",
     )
     session_idle: Annotated[int, Field(ge=60)] = Field(
         12 * 3600,

@@ -24,29 +24,23 @@ _T = TypeVar("_T")
 
 
 class Standing:
-    """How an upstream stands: by what visits met (passive), and by what its checks say (active).
+    """How an upstream stands, by what visits met there (passive checks).
 
     Three failures in a row take it out for 5 seconds, then twice as long each time, 5 minutes at most; the
     first visit after that is its trial.
     """
 
-    __slots__ = ("_absences", "_failures", "_out_until", "checked_well", "troubled")
+    __slots__ = ("_absences", "_failures", "_out_until", "troubled")
 
     def __init__(self) -> None:
         self._failures = 0
         self._absences = 0
         self._out_until = 0.0
-        self.checked_well = True
         self.troubled = False
         """There are failures to remember, until it answers again."""
 
     def __repr__(self) -> str:
-        return f"<Standing failures={self._failures} checked_well={self.checked_well}>"
-
-    @property
-    def spotless(self) -> bool:
-        """Whether there is nothing to remember of it."""
-        return self.checked_well and not self.troubled
+        return f"<Standing failures={self._failures}>"
 
     def failed(self, now: float) -> None:
         """Note a visit that it did not answer: not reached, broken off, or out of time."""
@@ -64,7 +58,7 @@ class Standing:
 
     def admits(self, now: float) -> bool:
         """Whether visits are sent its way."""
-        return self.checked_well and now >= self._out_until
+        return now >= self._out_until
 
 
 class Turns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.edge.balance import RetryBudget, Standing
 from router.edge.deadlines import NEVER, Deadlines
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.edge.limits import Limits
+    from router.edge.resolver import Resolver
+
+_LONG_AGO: Final = float("-inf")
 
 
 class UpstreamPool:
@@ -28,6 +31,7 @@ class UpstreamPool:
         limits: Limits,
         deadlines: Deadlines,
         *,
+        resolver: Resolver,
         cookie_domain: bytes | None,
         forbidden: Forbidden | None,
     ) -> None:
@@ -39,25 +43,29 @@ class UpstreamPool:
         self.surplus = 0
         self.dropped_cookies = 0
         self._deadlines = deadlines
+        self._resolver = resolver
         self._forbidden = forbidden
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
+        self._tunnels: set[UpstreamConnection] = set()
         self._dialling = 0
         self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
 
     def __repr__(self) -> str:
         counts = f"idle={len(self._idle)} all={len(self._all)} waiting={len(self._waiting)}"
+        counts += f" tunnels={len(self._tunnels)}"
         return f"<UpstreamPool {self.target} {counts}>"
 
     @property
     def unused(self) -> bool:
         """Whether nobody would miss this pool."""
-        return not self._all and not self._dialling and not self._waiting and self.standing.spotless
+        return not self.busy and not self._idle and not self.standing.troubled
 
     @property
     def busy(self) -> int:
-        """Visits under way, or waiting."""
-        return len(self._all) - len(self._idle) + self._dialling + len(self._waiting)
+        """Visits under way, or waiting; event streams and WebSockets are visits too."""
+        visits = len(self._all) - len(self._idle) + len(self._tunnels)
+        return visits + self._dialling + len(self._waiting)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, the most recently used one, or none."""
@@ -83,7 +91,7 @@ class UpstreamPool:
             full = len(self._all) >= self.limits.max_upstream_connections
             code = "upstream_busy" if full else "upstream_unreachable"
             raise Unavailable(code, f"{self.target} did not take a connection in time.") from fault
-        except OSError as fault:  # ssl.SSLError and socket.gaierror are OSErrors too
+        except OSError as fault:  # ssl.SSLError is one too
             raise Unavailable("upstream_unreachable", f"{self.target} cannot be reached: {fault}") from fault
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -98,9 +106,17 @@ class UpstreamPool:
         connection.idle_since = self._deadlines.now
         self._idle.append(connection)
 
+    def begin_tunnel(self, connection: UpstreamConnection) -> None:
+        """Count a connection as a tunnel from now on: they last, and must not use up what visits need."""
+        self.forget(connection)
+        self._tunnels.add(connection)
+
     def forget(self, connection: UpstreamConnection) -> None:
         """Count a connection that is gone no longer, and let the next in the queue dial."""
-        self._all.discard(connection)
+        self._tunnels.discard(connection)
+        if connection not in self._all:
+            return
+        self._all.remove(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         self._wake_next()
@@ -108,6 +124,20 @@ class UpstreamPool:
     def close_idle(self, before: float) -> None:
         """Close the connections that have been idle since before ``before``, in monotonic time."""
         for connection in [each for each in self._idle if each.idle_since < before]:
+            self._idle.remove(connection)
+            connection.transport.close()
+
+    def follow(self) -> None:
+        """Use no connection for another visit whose address the upstream's name does not lead to any more."""
+        if not self._all or self.target.path:
+            return
+        addresses = self._resolver.peek(self.target.host)
+        if addresses is None:
+            return
+        for connection in self._all:
+            if connection.address not in addresses:
+                connection.made_at = _LONG_AGO  # too old to be given back
+        for connection in [each for each in self._idle if each.made_at == _LONG_AGO]:
             self._idle.remove(connection)
             connection.transport.close()
 
@@ -165,7 +195,13 @@ class UpstreamPool:
         connection = UpstreamConnection(self)
         try:
             with self._dialling_one():
-                await dial(self.target, connection, self._forbidden)
+                connection.address = await dial(
+                    self.target,
+                    connection,
+                    self._resolver,
+                    self._forbidden,
+                    within=self.limits.connect_timeout,
+                )
                 connection.made_at = self._deadlines.now
                 self._all.add(connection)
         except BaseException:
@@ -184,10 +220,12 @@ class UpstreamPools:
         limits: Limits,
         deadlines: Deadlines,
         *,
+        resolver: Resolver,
         platform_domain: str,
         forbidden: Forbidden | None,
     ) -> None:
         self._limits = limits
+        self._resolver = resolver
         self._deadlines = deadlines
         self._cookie_domain = platform_domain.encode()
         self._forbidden = forbidden
@@ -203,6 +241,7 @@ class UpstreamPools:
                 Target.parse(url, ca),
                 self._limits,
                 self._deadlines,
+                resolver=self._resolver,
                 cookie_domain=self._cookie_domain,
                 forbidden=self._forbidden,
             )
@@ -212,14 +251,22 @@ class UpstreamPools:
         """The pool of one of our own planes, which may set our cookies."""
         url = f"unix:{socket_path}"
         target = Target(url, path=socket_path)
-        pool = UpstreamPool(target, self._limits, self._deadlines, cookie_domain=None, forbidden=None)
+        pool = UpstreamPool(
+            target,
+            self._limits,
+            self._deadlines,
+            resolver=self._resolver,
+            cookie_domain=None,
+            forbidden=None,
+        )
         return self._pools.setdefault((url, ""), pool)
 
     def expire(self) -> None:
-        """Called by Deadlines: close what has been idle for too long."""
+        """Called by Deadlines: close what has been idle for too long, or leads where its name does not."""
         now = self._deadlines.now
         for key, pool in list(self._pools.items()):
             pool.close_idle(now - self._limits.upstream_idle)
+            pool.follow()
             if pool.unused and pool.cookie_domain is not None:
                 del self._pools[key]
         self.deadline = now + 5

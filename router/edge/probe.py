@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
@@ -70,14 +70,27 @@ class Probe:
         """A question is too small to wait for room."""
 
 
-_Key: TypeAlias = tuple[str, str, str, int, int]
-"""URL and trust, which make a pool; path, interval and expected status, which make a check."""
+class _Check(NamedTuple):
+    """How an upstream is checked: tenants that want the same of the same one share a check and its outcome.
+
+    A plain tuple, because one is made for each visit.
+    """
+
+    url: str
+    ca: str
+    host: bytes
+    path: str
+    status: int
+    interval: int
 
 
 @dataclass(slots=True, eq=False)
 class _Watch:
+    """A check that is running; ``well`` is its latest outcome, and the benefit of the doubt before."""
+
     pool: UpstreamPool
     last_visit: float
+    well: bool = True
 
 
 class Probes:
@@ -85,42 +98,46 @@ class Probes:
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._watched: dict[_Key, _Watch] = {}
+        self._watched: dict[_Check, _Watch] = {}
 
-    def watch(self, pool: UpstreamPool, forwarding: Forwarding, host: bytes) -> None:
-        """Note a visit to ``pool``; begin to check it if its tenant wants that and nobody does yet."""
-        key = (
+    def __repr__(self) -> str:
+        return f"<Probes {len(self._watched)} checks>"
+
+    def watch(self, pool: UpstreamPool, forwarding: Forwarding, host: bytes) -> bool:
+        """Note a visit to ``pool``; tell whether it is well by the tenant's check, which begins now if new.
+
+        ``host`` is whom the check asks for. What it says counts for nobody who checks in another way.
+        """
+        check = _Check(
             pool.target.url,
             pool.target.ca,
+            host,
             forwarding.health_path,
-            forwarding.health_interval,
             forwarding.health_status,
+            forwarding.health_interval,
         )
-        watch = self._watched.get(key)
+        watch = self._watched.get(check)
         if watch is None:
-            watch = self._watched[key] = _Watch(pool, 0.0)
-            self._tasks.start(self._check(key, watch, host), name="check an upstream")
+            watch = self._watched[check] = _Watch(pool, 0.0)
+            self._tasks.start(self._run(check, watch), name="check an upstream")
         watch.pool, watch.last_visit = pool, time.monotonic()
+        return watch.well
 
-    async def _check(self, key: _Key, watch: _Watch, host: bytes) -> None:
-        url, _, path, interval, wanted = key
+    async def _run(self, check: _Check, watch: _Watch) -> None:
         try:
-            watch.last_visit = time.monotonic()
             while time.monotonic() < watch.last_visit + _WATCHED_FOR:
-                well = await _is_well(watch.pool, path, host, wanted)
-                if well != watch.pool.standing.checked_well:
-                    _log.warning(
-                        "upstream is well again" if well else "upstream fails its check", upstream=url
-                    )
-                    watch.pool.standing.checked_well = well
-                await asyncio.sleep(interval)
+                well = await _is_well(watch.pool, check)
+                if well != watch.well:
+                    told = "upstream is well again" if well else "upstream fails its check"
+                    _log.warning(told, upstream=check.url, host=check.host.decode("latin-1"), path=check.path)
+                    watch.well = well
+                await asyncio.sleep(check.interval)
         finally:
-            watch.pool.standing.checked_well = True
-            del self._watched[key]
+            del self._watched[check]
 
 
-async def _is_well(pool: UpstreamPool, path: str, host: bytes, wanted: int) -> bool:
+async def _is_well(pool: UpstreamPool, check: _Check) -> bool:
     try:
-        return await Probe().ask(pool, path, host) == wanted
+        return await Probe().ask(pool, check.path, check.host) == check.status
     except (Unavailable, TimeoutError):
         return False

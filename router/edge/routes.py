@@ -101,22 +101,27 @@ class Routes:
         if len(upstreams) == 1 and not forwarding.health_path:
             return (self._pools.find(upstreams[0].url, ca),)
         pairs = [(upstream, self._pools.find(upstream.url, ca)) for upstream in upstreams]
-        if forwarding.health_path:
-            for _, pool in pairs:
-                host = visit.host if forwarding.keep_host else pool.target.authority
-                self._probes.watch(pool, forwarding, host)
         now = time.monotonic()
-        well = [pair for pair in pairs if pair[1].standing.admits(now)] or pairs
+        well = [pair for pair in pairs if pair[1].standing.admits(now)]
+        if forwarding.health_path:
+            checked_well = [pool for _, pool in pairs if self._is_well(tenant, pool)]
+            well = [pair for pair in well if pair[1] in checked_well]
         order = self._turns.order(
             tenant.id,
             forwarding.balance,
-            well,
+            well or pairs,
             name=lambda pair: pair[0].url,
             weight=lambda pair: pair[0].weight,
             busy=lambda pair: pair[1].busy,
             key=session.key if session is not None else visit.client,
         )
         return [pool for _, pool in order]
+
+    def _is_well(self, tenant: Tenant, pool: UpstreamPool) -> bool:
+        """What the tenant's check says, which asks for the Host of the tenant's visits, in one spelling."""
+        own = str(tenant.hostname).encode() + self._port_suffix
+        host = own if tenant.forwarding.keep_host else pool.target.authority
+        return self._probes.watch(pool, tenant.forwarding, host)
 
     def _identity(self, session: Session, tenant: Tenant, audience: str, visit: Visit, now: float) -> bytes:
         """The identity header lines, made once for each assertion, which lasts for many visits.

@@ -32,21 +32,31 @@ _WEIGHT: Final = re.compile(r"weight=([0-9]{1,3})")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _RESOLVE_SECONDS: Final = 2.0
 
-# Addresses that route in public, but are a cloud's own service to each of its machines.
-_METADATA: Final = frozenset({IPv4Address("168.63.129.16")})
-_IETF: Final = IPv4Network("192.0.0.0/24")  # RFC 6890; 192.0.0.192 is Oracle's metadata service
+# A cloud's own services to each of its machines, credentials among them; most others are link-local.
+_METADATA: Final = (
+    IPv4Network("168.63.129.16/32"),  # Azure
+    IPv4Network("100.100.100.200/32"),  # Alibaba Cloud
+    IPv4Network("192.0.0.192/32"),  # Oracle Cloud
+    IPv6Network("fd00:ec2::/32"),  # AWS
+    IPv6Network("fd20:ce::254/128"),  # Google Cloud
+    IPv6Network("fd00:42::42/128"),  # Scaleway
+)
+_IETF: Final = IPv4Network("192.0.0.0/24")  # RFC 6890
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in an IPv6 one
 _COMPATIBLE: Final = IPv6Network("::/96")  # RFC 4291 section 2.5.5.1, obsolete: the same
 _PRIVATE_NAMES: Final = ("localhost", "local", "internal", "localdomain", "home.arpa")
 
 _PRIVATE: Final = "{} is a private address: the platform's settings do not allow it as an upstream."
+_NEVER: Final = (
+    "{} is link-local, or a cloud's metadata service: never an upstream, whatever the settings say."
+)
 
 
 def parse_upstream(raw: str, *, allow_private: bool) -> Upstream:
     """Read ``http://HOST:PORT``, ``https://HOST:PORT/PATH`` or ``unix:/PATH``, and ``weight=N`` after it.
 
     What is private by its looks is refused unless allowed: a Unix socket is. Raises ``BadInput`` with
-    ``bad_upstream``, ``bad_weight`` or ``private_upstream``.
+    ``bad_upstream``, ``bad_weight``, ``private_upstream`` or ``forbidden_upstream``.
     """
     url, _, rest = raw.strip().partition(" ")
     weight = _weight(rest.strip(" "))
@@ -61,23 +71,24 @@ def parse_upstream(raw: str, *, allow_private: bool) -> Upstream:
         )
     scheme, path = match.group(1).lower(), _path(match.group(3) or "")
     authority = _authority(match.group(2))
-    if not allow_private and _looks_private(authority.host):
+    if not isinstance(authority.host, Hostname):
+        _judge(authority.host, str(authority.host), allow_private=allow_private)
+    elif not allow_private and any(authority.host.is_under(name) for name in _PRIVATE_NAMES):
         raise BadInput("private_upstream", _PRIVATE.format(authority.host))
     host = f"[{authority.host}]" if isinstance(authority.host, IPv6Address) else str(authority.host)
     return Upstream(f"{scheme}://{host}:{authority.port or _DEFAULT_PORTS[scheme]}{path}", weight)
 
 
 async def check_upstream(raw: str, *, allow_private: bool) -> Upstream:
-    """As :func:`parse_upstream`, and refuse a name that leads to a private address today.
+    """As :func:`parse_upstream`, and refuse a name that leads to a forbidden address today.
 
     A name that does not resolve is accepted: an upstream may be set up after its tenant.
     """
     upstream = parse_upstream(raw, allow_private=allow_private)
-    if not allow_private:
+    if socket_path(upstream.url) is None:
         host, port = split_upstream(upstream.url)
         for address in await _addresses(host, port):
-            if forbidden(address):
-                raise BadInput("private_upstream", _PRIVATE.format(f"{host} ({address})"))
+            _judge(address, f"{host} ({address})", allow_private=allow_private)
     return upstream
 
 
@@ -116,18 +127,40 @@ def socket_path(url: str) -> str | None:
     return url.removeprefix("unix:") if url.startswith("unix:") else None
 
 
-def forbidden(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an upstream may not be here: loopback, link-local, private, metadata, anything not public."""
+def forbidden(address: IPv4Address | IPv6Address, *, allow_private: bool = False) -> bool:
+    """Whether an upstream may not be here: loopback, private, anything not public, unless that is allowed.
+
+    Link-local addresses and those of metadata services are never allowed.
+    """
+    inner = _embedded(address) if isinstance(address, IPv6Address) else None
+    if inner is not None:
+        return forbidden(inner, allow_private=allow_private)
+    if _never_allowed(address):
+        return True
+    if allow_private:
+        return False
     if isinstance(address, IPv6Address):
-        inner = _embedded(address)
-        if inner is not None:
-            return forbidden(inner)
         return not address.is_global or address.is_multicast or address.is_reserved or address.is_site_local
-    return not address.is_global or address.is_multicast or address in _METADATA or address in _IETF
+    return not address.is_global or address.is_multicast or address in _IETF
+
+
+def _never_allowed(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_link_local or any(
+        address.version == network.version and address in network for network in _METADATA
+    )
+
+
+def _judge(address: IPv4Address | IPv6Address, named: str, *, allow_private: bool) -> None:
+    if forbidden(address, allow_private=True):
+        raise BadInput("forbidden_upstream", _NEVER.format(named))
+    if forbidden(address, allow_private=allow_private):
+        raise BadInput("private_upstream", _PRIVATE.format(named))
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
     """Find the IPv4 address to which an IPv6 address is translated or tunnelled on the way."""
+    if address in _COMPATIBLE and int(address) <= 1:  # :: and ::1 are themselves
+        return None
     if address in _NAT64 or address in _COMPATIBLE:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
@@ -174,12 +207,6 @@ def _authority(text: str) -> Authority:
     except (BadInput, UnicodeError) as fault:
         sentence = f"“{text[:80]}” is not the host and port of an upstream, such as backend.example.com:8080."
         raise BadInput("bad_upstream", sentence) from fault
-
-
-def _looks_private(host: Hostname | IPv4Address | IPv6Address) -> bool:
-    if isinstance(host, Hostname):
-        return any(host.is_under(name) for name in _PRIVATE_NAMES)
-    return forbidden(host)
 
 
 async def _addresses(host: str, port: int) -> list[IPv4Address | IPv6Address]:

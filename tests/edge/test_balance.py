@@ -233,23 +233,12 @@ def test_a_trial_that_is_answered_forgives() -> None:
     _fail(standing, 3, 100.0)
     standing.failed(105.0)
     standing.answered()
-    assert standing.spotless
+    assert not standing.troubled
     _fail(standing, 2, 200.0)
     assert standing.admits(200.0)
     standing.failed(200.0)
     assert not standing.admits(204.9)
     assert standing.admits(205.0)
-
-
-def test_a_failed_check_takes_it_out_whatever_visits_say() -> None:
-    """The active check has its own word: out until it says otherwise."""
-    standing = Standing()
-    standing.checked_well = False
-    standing.answered()
-    assert not standing.admits(1e9)
-    assert not standing.spotless
-    standing.checked_well = True
-    assert standing.admits(0.0)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(min_value=0, max_value=20)), max_size=60))

@@ -34,6 +34,11 @@ PRIVATE = """
     64:ff9b::a9fe:a9fe 64:ff9b:1::1 100::1 2001:db8::1 2002:7f00:1:: 2002:a9fe:a9fe::1
     2001:0:4136:e378:8000:63bf:80ff:fffe fc00::1 fd00:ec2::254 fe80::1 fec0::1 ff02::1
 """.split()  # noqa: SIM905 - forty words read better as text
+NEVER = """
+    169.254.0.1 169.254.169.254 169.254.170.2 100.100.100.200 168.63.129.16 192.0.0.192
+    fe80::1 fe80::a9fe:a9fe fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:42::42
+    ::169.254.169.254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe 2002:a9fe:a9fe::1 ::ffff:100.100.100.200
+""".split()  # noqa: SIM905 - the same
 PUBLIC = ["1.1.1.1", "8.8.8.8", "172.32.0.1", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"]
 
 
@@ -47,6 +52,30 @@ def test_a_private_address_is_forbidden(address: str) -> None:
 def test_a_public_address_is_allowed(address: str) -> None:
     """An address of the public internet is fine, also one translated from IPv4 by NAT64."""
     assert not forbidden(ip_address(address))
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_a_metadata_service_is_never_allowed(address: str) -> None:
+    """Link-local and metadata addresses stay refused where private ones are allowed, by any spelling."""
+    assert forbidden(ip_address(address), allow_private=True)
+    if "." in address and ":" not in address:
+        with pytest.raises(BadInput) as fault:
+            parse_upstream(f"http://{address}", allow_private=True)
+        assert fault.value.code == "forbidden_upstream"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "fd12::1", "8.8.8.8"]
+)
+def test_a_private_address_may_be_allowed(address: str) -> None:
+    """Loopback and private networks are for the platform's settings to allow."""
+    assert not forbidden(ip_address(address), allow_private=True)
+
+
+@given(st.ip_addresses())
+def test_what_is_never_allowed_is_never_allowed(address: IPv4Address | IPv6Address) -> None:
+    """Allowing private addresses only ever allows more."""
+    assert forbidden(address) or not forbidden(address, allow_private=True)
 
 
 @given(st.ip_addresses(v=4))
@@ -157,11 +186,10 @@ def test_what_is_more_or_less_than_an_upstream_is_refused(raw: str) -> None:
     "raw",
     [
         "http://127.0.0.1",
-        "http://169.254.169.254/",
         "https://10.0.0.1:8443",
         "http://[::1]:8080",
         "http://[::ffff:127.0.0.1]",
-        "http://[fd00:ec2::254]",
+        "http://[fd12::254]",
         "http://localhost:8080",
         "http://LOCALHOST",
         "http://x.localhost",
@@ -272,7 +300,7 @@ def check_with(answers: Sequence[str], *, allow_private: bool = False, path: str
 
 
 @pytest.mark.parametrize(
-    "answers", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fe80::1%eth0"], ["::ffff:127.0.0.1"]]
+    "answers", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["fd12::1"], ["::ffff:127.0.0.1"]]
 )
 def test_a_name_that_leads_to_a_private_address_is_refused_when_saved(answers: list[str]) -> None:
     """One private address among several is enough."""
@@ -282,6 +310,17 @@ def test_a_name_that_leads_to_a_private_address_is_refused_when_saved(answers: l
     with pytest.raises(BadInput):
         check_with(answers, path="/app weight=3")
     check_with(answers, allow_private=True)
+
+
+@pytest.mark.parametrize("allow_private", [False, True])
+@pytest.mark.parametrize("answers", [["169.254.169.254"], ["8.8.8.8", "fe80::1%eth0"], ["fd00:ec2::254"]])
+def test_a_name_that_leads_to_a_metadata_service_is_refused(
+    answers: list[str], *, allow_private: bool
+) -> None:
+    """Whatever the settings allow."""
+    with pytest.raises(BadInput) as fault:
+        check_with(answers, allow_private=allow_private)
+    assert fault.value.code == "forbidden_upstream"
 
 
 @pytest.mark.parametrize("answers", [["8.8.8.8"], ["2606:4700::1111", "1.1.1.1"], []])
