@@ -25,17 +25,25 @@ _INITIALS = 2
 _WIDE: Final = 1.6
 """Width by height from which a logo is taken to hold the company's name."""
 
+_DAY: Final = "#ffffff"
+_NIGHT: Final = "#1d2127"
+"""The grounds of logos: neither is the tenant's colour, in which its logo most likely is."""
+
 _NOBODY: Final = Branding("", NEUTRAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """A tenant's logo as a page shows it; a ``wide`` one holds the company's name itself."""
+    """A tenant's logo as a page shows it, on a ``ground`` of its own, for it may have any colour.
+
+    A ``wide`` one holds the company's name itself.
+    """
 
     address: str
     width: int
     height: int
     wide: bool
+    ground: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ def monogram(name: str) -> str:
 
 def _logo(image: Image) -> Logo:
     wide = image.width >= _WIDE * image.height
-    return Logo(IMAGES + image.fingerprint, image.width, image.height, wide)
+    ground = _NIGHT if image.light else _DAY
+    return Logo(IMAGES + image.fingerprint, image.width, image.height, wide, ground)
 
 
 @lru_cache(maxsize=1024)

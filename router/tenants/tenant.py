@@ -66,13 +66,14 @@ class Forwarding:
 class Image:
     """A picture that a tenant uploaded, as it is served: ``fingerprint`` names it, its size is in pixels.
 
-    ``width`` and ``height`` are 0 for an SVG that does not say them.
+    A ``light`` one is made for dark grounds.
     """
 
     fingerprint: str
     content_type: str
-    width: int = 0
-    height: int = 0
+    width: int
+    height: int
+    light: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ class Tenant:
     """A company whose customers use the portal.
 
     ``hostname`` is the portal address that customers are given: the tenant's own hostname once it is
-    active, else the platform sub-domain. ``version`` grows by one with every change.
+    active, else the platform sub-domain. ``version`` grows by one with every change. ``registration_check``
+    is the URL that is asked whether an e-mail address belongs to a customer; empty where nobody can be asked.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Tenant:
     public_paths: tuple[str, ...] = ()
     forwarding: Forwarding = Forwarding()
     version: int = 1
+    registration_check: str = ""
 
 
 def parse_colour(raw: str) -> str:
