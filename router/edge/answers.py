@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from router.edge.decide import own_page
+from router.edge.headers import language_cookie
 
 if TYPE_CHECKING:
     from router.edge.decide import ChooseCustomer, Refuse, SignIn
@@ -76,8 +77,17 @@ class ErrorPage(Protocol):
 class ErrorPages(Protocol):
     """Renders error pages in a tenant's look. The portal has them; it cannot be imported from here."""
 
-    def render(self, tenant: Tenant | None, status: int, *, request_id: str, return_to: str) -> ErrorPage:
-        """The page for ``status``; never raises."""
+    def render(
+        self,
+        tenant: Tenant | None,
+        status: int,
+        *,
+        request_id: str,
+        return_to: str,
+        cookie: str | None,
+        accept: str,
+    ) -> ErrorPage:
+        """The page for ``status`` in the language that is wanted; never raises."""
 
 
 class Answers:
@@ -115,13 +125,19 @@ class Answers:
             fields += ((b"Retry-After", _RETRY_AFTER[status]),)
         if visit.prefers_html:
             page = self._error_pages.render(
-                refuse.tenant, status, request_id=request_id, return_to=_return_target(visit)
+                refuse.tenant,
+                status,
+                request_id=request_id,
+                return_to=_return_target(visit),
+                cookie=language_cookie(visit.cookies.line) if visit.cookies is not None else None,
+                accept=visit.field(b"accept-language").decode("latin-1"),
             )
             fields += (
                 (b"Content-Type", b"text/html; charset=utf-8"),
                 (b"Content-Security-Policy", page.csp),
                 (b"X-Content-Type-Options", b"nosniff"),
                 (b"Referrer-Policy", b"no-referrer"),
+                (b"Vary", b"Accept-Language, Cookie"),
             )
             return Answer(status, fields, page.body, close=refuse.close)
         return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)

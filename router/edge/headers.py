@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 SESSION_COOKIE: Final = b"__Host-portal-session"
+LANGUAGE_COOKIE: Final = b"__Host-portal-language"
 OWN_COOKIE_PREFIX: Final = b"__Host-portal-"
 
 Header = tuple[bytes, bytes]
@@ -191,6 +192,7 @@ def allowed_trailers(trailers: list[Header], verdicts: _Verdicts) -> list[Header
 
 
 _SESSION_TOKEN = re.compile(rb"(?:^|;)[ \t]*" + SESSION_COOKIE + rb"[ \t]*=([^;]*)")
+_LANGUAGE = re.compile(rb"(?:^|;)[ \t]*" + LANGUAGE_COOKIE + rb"=([A-Za-z-]{2,12})(?=[ \t]*(?:;|$))")
 _OWN_COOKIE = re.compile(rb"(?:^|;)[ \t]*" + OWN_COOKIE_PREFIX + rb"[^;]*")
 
 
@@ -202,6 +204,12 @@ def session_token(cookies: bytes) -> str | None:
     """
     tokens = _SESSION_TOKEN.findall(cookies)
     return tokens[0].decode("latin-1") if len(tokens) == 1 else None
+
+
+def language_cookie(cookies: bytes) -> str | None:
+    """The language that was chosen in this browser, from the whole Cookie line; none where two were."""
+    chosen = _LANGUAGE.findall(cookies)
+    return chosen[0].decode("ascii") if len(chosen) == 1 else None
 
 
 def without_own_cookies(cookies: bytes) -> bytes:

@@ -14,6 +14,7 @@ from aiohttp import web
 from router.errors import NotFound, RouterError, Unavailable
 from router.portal.documents import Documents
 from router.portal.forms import MAX_FORM, BadForm, Csrf
+from router.portal.languages import LANGUAGE_COOKIE, VARY, accept_language
 from router.portal.pages import RETRY_AFTER, Pages, protect
 from router.portal.sign_in import SignInPage
 from router.portal.sign_out import SIGN_OUT, SIGNED_OUT, SignOutPage
@@ -115,9 +116,13 @@ class Front:
     def _page(self, request: web.Request, status: int) -> web.Response:
         visitor = request.get(VISITOR)
         page = self._error_pages.render(
-            visitor.tenant if visitor else None, status, request_id=visitor.request_id if visitor else ""
+            visitor.tenant if visitor else None,
+            status,
+            request_id=visitor.request_id if visitor else "",
+            cookie=visitor.cookie(LANGUAGE_COOKIE) if visitor else None,
+            accept=accept_language(request),
         )
-        headers = {"Content-Security-Policy": page.csp.decode()}
+        headers = {"Content-Security-Policy": page.csp.decode(), "Vary": VARY}
         return web.Response(
             status=status, body=page.body, content_type="text/html", charset="utf-8", headers=headers
         )

@@ -55,13 +55,18 @@ class ErrorPages:
         *,
         request_id: str = "",
         return_to: str = "/",
-        language: str = "en",
+        cookie: str | None = None,
+        accept: str = "",
     ) -> ErrorPage:
         """Give the page for ``status`` (any from 400 to 599). Never raises.
 
         ``request_id`` is shown as a reference, on tenants' pages only: a stranger's page is the same bytes
-        for every visit. ``return_to`` is where a 401 leads back to after signing in.
+        for every visit. ``return_to`` is where a 401 leads back to after signing in. ``cookie`` (that of the
+        language switcher) and ``accept`` (Accept-Language) say which language is wanted.
         """
+        language = self._renderer.languages(tenant).choose(
+            cookie=cookie, accept=accept, tenant=tenant.branding.language if tenant is not None else None
+        )
         reference = request_id if tenant is not None and _REQUEST_ID.fullmatch(request_id) else ""
         whose = ("", 0) if tenant is None else (tenant.id, tenant.version)
         key = (*whose, status, language, bool(reference))

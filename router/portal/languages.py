@@ -25,10 +25,15 @@ def texts_for(
     code = languages.choose(
         cookie=visitor.cookie(LANGUAGE_COOKIE),
         user=user,
-        accept=", ".join(request.headers.getall("Accept-Language", [])),
+        accept=accept_language(request),
         tenant=visitor.tenant.branding.language,
     )
     return languages.texts(code)
+
+
+def accept_language(request: web.Request) -> str:
+    """Read Accept-Language, whose lines are one list (RFC 9110 section 5.3)."""
+    return ", ".join(request.headers.getall("Accept-Language", []))
 
 
 def language_facts(texts: Texts, languages: Languages) -> dict[str, object]:

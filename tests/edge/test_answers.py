@@ -117,6 +117,25 @@ def test_a_person_gets_a_page(status: int, code: str, tenant: Tenant | None) -> 
     assert field(answer, b"Cache-Control") == b"no-store"
 
 
+@pytest.mark.parametrize(
+    ("lines", "language"),
+    [
+        ([], b"en"),
+        ([b"Accept-Language: fr-CH, de;q=0.9"], b"fr"),
+        ([b"Accept-Language: fr", b"Cookie: a=b; __Host-portal-language=es"], b"es"),
+        ([b"Cookie: __Host-portal-language=es; __Host-portal-language=de"], b"en"),
+        ([b"Cookie: __Host-portal-language=<b>", b"Accept-Language: \xe9, de"], b"de"),
+    ],
+    ids=["unasked", "asked", "chosen", "planted", "nonsense"],
+)
+@pytest.mark.parametrize("tenant", [None, ACME], ids=["nobody's", "Acme's"])
+def test_a_person_gets_their_own_language(tenant: Tenant | None, lines: list[bytes], language: bytes) -> None:
+    """What was chosen in the browser comes first, then what the browser asks for; caches are told."""
+    answer = ANSWERS.error(Refuse(404, "not_found", tenant), visit(HTML, *lines))
+    assert b'<html lang="%b">' % language in answer.body
+    assert field(answer, b"Vary") == b"Accept-Language, Cookie"
+
+
 @pytest.mark.parametrize("lines", [[], [HTML]], ids=["a program", "a person"])
 def test_who_may_try_again_is_told_when(lines: list[bytes]) -> None:
     """A 503 says when to come again (RFC 9110 section 10.2.3), other errors do not."""

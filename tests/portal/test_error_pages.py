@@ -89,6 +89,17 @@ def test_a_change_of_the_tenant_changes_the_page(pages: ErrorPages) -> None:
     assert b"--fill:#0b6e4f" in after.body
 
 
+def test_a_tenants_language_is_for_whom_nobody_else_spoke(pages: ErrorPages) -> None:
+    """Without a wish of the visitor's the page is in the tenant's language; remembered pages do not mix."""
+    german = replace(ACME, branding=replace(ACME.branding, language="de"))
+    bodies = [
+        pages.render(german, 404, **said).body
+        for said in ({}, {"accept": "it"}, {"accept": "fr"}, {"accept": "fr", "cookie": "es"}, {})
+    ]
+    spoken = [re.findall(rb'<html lang="(..)">', body)[0] for body in bodies]
+    assert spoken == [b"de", b"de", b"fr", b"es", b"de"]
+
+
 def test_the_reference_is_this_visits(pages: ErrorPages) -> None:
     """The number that support asks for is that of the visit, on remembered pages too."""
     bodies = [pages.render(ACME, 502, request_id=f"req_{number}").body for number in (1, 2)]
@@ -155,7 +166,7 @@ def test_a_theme_that_breaks_still_answers(tmp_path: Path) -> None:
     pages = ErrorPages(Renderer(Themes.load(tmp_path)))
     with capture_logs() as lines:
         page = pages.render(replace(ACME, branding=replace(ACME.branding, theme="broken")), 502)
-        pages.render(replace(ACME, branding=replace(ACME.branding, theme="broken")), 502, language="de")
+        pages.render(replace(ACME, branding=replace(ACME.branding, theme="broken")), 502, accept="de")
     assert b"<h1>The service did not answer properly</h1>" in page.body
     assert b"--fill:#c2185b" in page.body
     assert [line["event"] for line in lines] == ["theme_failed"]
