@@ -262,6 +262,7 @@ def _limits(settings: Settings) -> Limits:
         min_body_rate=settings.min_body_rate,
         max_connections=settings.max_connections,
         max_connections_per_address=settings.max_connections_per_address,
+        max_handshakes=settings.max_handshakes,
         max_requests_per_connection=settings.max_requests_per_connection,
         max_upstream_connections=settings.max_upstream_connections,
         upstream_queue=settings.upstream_queue,

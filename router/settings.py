@@ -330,6 +330,11 @@ class Settings(BaseModel):
         description="Client connections that one worker holds from one address, of IPv6 from one /64 "
         "(trusted proxies excepted).",
     )
+    max_handshakes: Annotated[int, Field(ge=1)] = Field(
+        1000,
+        description="Connections that one worker holds before their TLS handshake is through; when there are "
+        "more, the one that has taken longest goes.",
+    )
     max_requests_per_connection: Annotated[int, Field(ge=1)] = Field(
         1000,
         description="Requests on one client connection, after which it is closed in good order.",

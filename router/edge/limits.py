@@ -10,7 +10,7 @@ class Limits:
     """Times in seconds, sizes in octets. The defaults are those of the settings of the same names."""
 
     head_timeout: float = 10.0
-    """From the first octet of a ClientHello or a request head to its last."""
+    """From accept to the end of the TLS handshake; and from the first octet of a request head to its last."""
 
     idle_timeout: float = 75.0
     """A connection between two requests."""
@@ -34,6 +34,9 @@ class Limits:
     max_head: int = 32_768
     max_connections: int = 10_000
     max_connections_per_address: int = 1_000
+    max_handshakes: int = 1_000
+    """Connections at once that have not got to their first request; beyond, the oldest of them goes."""
+
     max_requests_per_connection: int = 1_000
     max_upstream_connections: int = 512
     """Connections to one upstream, WebSockets not counted; more visits wait, ``connect_timeout`` at most."""

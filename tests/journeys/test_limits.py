@@ -171,6 +171,17 @@ def test_one_address_does_not_take_every_place(crowded: Node, door: Door) -> Non
     assert crowded.edge.refused == 1
 
 
+def test_those_who_connect_and_say_nothing_make_room(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    """Of too many connections without a handshake the oldest goes: a client in earnest is served all the same."""
+    with running_node(tmp_path, upstream.url, max_handshakes=3) as own, ExitStack() as stack:
+        address = ("127.0.0.1", own.ports[Door.HTTPS])
+        silent = [stack.enter_context(socket.create_connection(address, timeout=PATIENCE)) for _ in range(5)]
+        assert [connection.recv(1) for connection in silent[:2]] == [b"", b""]
+        _stay(stack, own, "127.0.0.1")
+        assert silent[2].recv(1) == b""
+        assert own.edge.refused == 3
+
+
 def test_a_client_behind_a_load_balancer_is_one_address(crowded: Node) -> None:
     """Whom a PROXY header names is counted, an IPv6 network of one person's as one; the others are let in."""
 
