@@ -20,20 +20,46 @@ _TRAILER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e
 _MAX_SIZE_LINE = 256
 _MAX_TRAILERS = 8192
 
+_LINES_AT_ONCE = 1024
+"""Lines of framing read in one go: a millisecond's work, however small the chunks are."""
+
+_STRETCH = 16_384
+"""Chunks over which their average size is judged."""
+
 
 class BadChunk(Exception):  # noqa: N818 - it is what came, not what we did
     """The bytes are not a chunked body; whoever sent them is not to be listened to any further."""
 
 
+class TinyChunks(BadChunk):
+    """The body is nearly all framing, over thousands of chunks: work for us, and for the upstream."""
+
+
 class ChunkedDecoder:
     """Decodes one body. Memory is bounded by one size line or one trailer section, never by a chunk.
 
-    After ``done`` is true, ``rest`` holds what followed the body and ``trailers`` the trailer fields.
+    After ``done`` is true, ``rest`` holds what followed the body and ``trailers`` the trailer fields. Before,
+    ``rest`` is what was too much for one go: it is to be fed again, once others have had their turn.
+    ``least`` is the size in octets that chunks must have on average, over some thousands of them.
     """
 
-    __slots__ = ("_between", "_buffer", "_left", "_trailer_octets", "done", "rest", "trailers")
+    __slots__ = (
+        "_between",
+        "_buffer",
+        "_chunks",
+        "_least",
+        "_left",
+        "_octets",
+        "_trailer_octets",
+        "done",
+        "rest",
+        "trailers",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, least: int = 0) -> None:
+        self._least = least
+        self._chunks = 0  # of the present stretch, and their octets
+        self._octets = 0
         self._buffer = b""
         self._left = 0  # octets of the current chunk still to come
         self._between = False  # a chunk's data is over, its CRLF is still to come
@@ -43,12 +69,15 @@ class ChunkedDecoder:
         self.trailers: list[Header] = []
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; return the body data in it, possibly empty. Raises ``BadChunk``."""
+        """Take what came; return the body data in it, possibly empty. Raises ``BadChunk``.
+
+        What it leaves is in ``rest``.
+        """
         if self._buffer:
             data, self._buffer = self._buffer + data, b""
         pieces: list[bytes] = []
-        at, end = 0, len(data)
-        while at < end and not self.done:
+        at, end, lines = 0, len(data), _LINES_AT_ONCE
+        while at < end and lines and not self.done:
             if self._left:
                 piece = data[at : at + self._left]
                 pieces.append(piece)
@@ -61,10 +90,11 @@ class ChunkedDecoder:
                     break
                 self._take_line(data[at:line_end])
                 at = line_end + 2
-        if self.done:
+                lines -= 1
+        if self.done or not lines:
             self.rest = data[at:]
         else:
-            self._buffer = data[at:]
+            self.rest, self._buffer = b"", data[at:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _line_end(self, data: bytes, at: int) -> int:
@@ -94,6 +124,16 @@ class ChunkedDecoder:
             self._left = int(match[1], 16)
             if not self._left:
                 self._trailer_octets = 0
+            elif self._least:
+                self._weigh()
+
+    def _weigh(self) -> None:
+        self._chunks += 1
+        self._octets += self._left
+        if self._chunks == _STRETCH:
+            if self._octets < self._least * _STRETCH:
+                raise TinyChunks("next to nothing in each of thousands of chunks")
+            self._chunks = self._octets = 0
 
     def _take_trailer(self, line: bytes) -> None:
         if not line:

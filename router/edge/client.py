@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from router.edge.account import refusal_line
 from router.edge.answers import Answer, answer_octets
-from router.edge.chunked import BadChunk
+from router.edge.chunked import BadChunk, TinyChunks
 from router.edge.deadlines import NEVER
 from router.edge.turn import BodyTooLarge, Turn
 from router.edge.visit import Arrival, Refused, Visit, read_visit
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
 _GOODBYE = 5.0  # seconds in which an idle client may agree (close_notify) that its connection ends
 _MAX_HELD = 65_536  # octets of pipelined requests kept while a turn is under way
+_TAKES_AT_ONCE = 16  # heads and pieces of body read before other connections have their turn
 _MORE_IS_COMING = frozenset({408, 413, 431})
 
 
@@ -53,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._held = b""
         self._head_begun = False
         self._reading = False  # guards _read against being entered from within itself
+        self._later: asyncio.Handle | None = None  # what is held is read on when others have had their turn
         self._body_held = False
         self._moved = 0  # octets of the body since its rate was last looked at
         self._paused = False
@@ -187,20 +189,35 @@ class ClientConnection(asyncio.Protocol):
         self._house.tunnels.add(tunnel)
         self.deadline = NEVER
         held, self._held = self._held, b""
-        tunnel.from_client(held)
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         self._pause_or_resume()
+        tunnel.from_client(held)
 
     # -- steps ------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self._reading:
+        if self._reading or self._later is not None:
             return
         self._reading = True
         try:
-            while self._held and self._take():
-                pass
+            for _ in range(_TAKES_AT_ONCE):
+                if not self._held or not self._take():
+                    return
+            self._read_later()
         finally:
             self._reading = False
+
+    def _read_later(self) -> None:
+        """Go on with what is held when the loop has been round; nothing more is read before that."""
+        self._later = asyncio.get_running_loop().call_soon(self._read_on)
+        self._pause_or_resume()
+
+    def _read_on(self) -> None:
+        self._later = None
+        self._read()
+        self._pause_or_resume()
 
     def _take(self) -> bool:
         """Take as much of what is held as the state allows; whether more of it can be taken now."""
@@ -275,6 +292,9 @@ class ClientConnection(asyncio.Protocol):
         self._moved += len(data)
         try:
             self._held = turn.take_body(data)
+        except TinyChunks:
+            self._break_off(400, "tiny_chunks")
+            return False
         except BadChunk:
             self._break_off(400, "bad_chunk")
             return False
@@ -284,6 +304,9 @@ class ClientConnection(asyncio.Protocol):
         if self._state is _State.BODY and turn.request_done:
             self._state = _State.ANSWER
             self.deadline = NEVER
+        if self._held and not turn.request_done:
+            self._read_later()
+            return False
         return True
 
     def _break_off(self, status: int, code: str) -> None:
@@ -356,7 +379,11 @@ class ClientConnection(asyncio.Protocol):
         busy = self._state in (_State.LOOKUP, _State.ANSWER) or (
             self._state is _State.HEAD and self._unsent >= 0
         )
-        pause = (self._body_held and self._state is _State.BODY) or (busy and len(self._held) > _MAX_HELD)
+        pause = (
+            self._later is not None
+            or (self._body_held and self._state is _State.BODY)
+            or (busy and len(self._held) > _MAX_HELD)
+        )
         if pause != self._paused and not self.transport.is_closing():
             self._paused = pause
             if pause:

@@ -175,12 +175,8 @@ class Exchange:
     def hold_answer(self, *, hold: bool) -> None:
         """The client reads more slowly than the upstream writes: wait for it, or go on."""
         connection = self._connection
-        if connection is None or connection.transport.is_closing():
-            return
-        if hold:
-            connection.transport.pause_reading()
-        else:
-            connection.transport.resume_reading()
+        if connection is not None:
+            connection.hold(hold=hold)
 
     # -- from the upstream ------------------------------------------------------------------------------
 
@@ -248,9 +244,7 @@ class Exchange:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        # Standing is for all who share the upstream: one tenant's impatience is not held against it.
-        if not 0 < self._route.forwarding.answer_timeout < self._limits.answer_timeout:
-            self.pool.standing.failed(self._deadlines.now)
+        self.pool.standing.failed(self._deadlines.now)
         self._fail(504, "upstream_slow", "no answer in time")
 
     # -- steps ------------------------------------------------------------------------------------------

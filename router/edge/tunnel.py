@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from router.edge.deadlines import NEVER
-from router.edge.frames import GOING_AWAY, POLICY, FrameTracker, close_frame
+import structlog
+
+from router.edge.frames import GOING_AWAY, POLICY
+from router.edge.way import Way
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from router.edge.deadlines import Deadlines
     from router.identity.session import Session
+
+_log = structlog.get_logger(__name__)
 
 _LAST_WORDS: Final = 2.0
 """Seconds in which both ends may answer a close frame before the connections are closed."""
@@ -60,36 +64,41 @@ class Tunnel:
         self._upstream = upstream
         self._deadlines = deadlines
         self._used = used
-        self._to_client = FrameTracker()
-        self._to_upstream = FrameTracker()
-        self._goodbye = 0  # the code of the close frames, once the end has come
+        self._to_client = Way(upstream, client, masked=False)
+        self._to_upstream = Way(client, upstream, masked=True)
+        self._goodbye = False  # the end has come, and been told
         self.session = session
         self._last_use = time.time()
-        self.deadline = NEVER if session is None else deadlines.now + _LOOK_EVERY
+        self.deadline = deadlines.now + _LOOK_EVERY
         deadlines.add(self)
 
     def from_client(self, data: bytes) -> None:
         """Pass on what the client sent."""
-        if self._pass_on(data, self._upstream, self._to_upstream, masked=True):
+        if self._to_upstream.pass_on(data):
             self._last_use = time.time()
             if self.session is not None:
                 self._used(self.session, self._last_use)
+            if self._to_upstream.flooded:
+                self._end_flood("client")
 
     def from_upstream(self, data: bytes) -> None:
         """Pass on what the upstream sent."""
-        self._pass_on(data, self._client, self._to_client, masked=False)
+        if self._to_client.pass_on(data) and self._to_client.flooded:
+            self._end_flood("upstream")
 
     def client_full(self, *, full: bool) -> None:
         """The client does not read, or reads again."""
-        _hold(self._upstream, hold=full)
+        self._to_client.full(full=full)
 
     def upstream_full(self, *, full: bool) -> None:
         """The upstream does not read, or reads again."""
-        _hold(self._client, hold=full)
+        self._to_upstream.full(full=full)
 
     def end(self) -> None:
         """Close both ends, because one of them is gone; what it sent last still goes out."""
         self._deadlines.discard(self)
+        self._to_client.flush()
+        self._to_upstream.flush()
         self._client.close()
         self._upstream.close()
 
@@ -100,10 +109,10 @@ class Tunnel:
         """
         if self._goodbye:
             return
-        self._goodbye = code
+        self._goodbye = True
         self.deadline = self._deadlines.now + _LAST_WORDS
-        self._say_goodbye(self._client, self._to_client, masked=False)
-        self._say_goodbye(self._upstream, self._to_upstream, masked=True)
+        self._to_client.say_goodbye(code)
+        self._to_upstream.say_goodbye(code)
 
     def expire(self) -> None:
         """Look whether the session has ended; or, after the last words, close."""
@@ -111,36 +120,17 @@ class Tunnel:
             self.end()
             return
         self.deadline = self._deadlines.now + _LOOK_EVERY
+        self._to_client.look()
+        self._to_upstream.look()
         session, now = self.session, time.time()
         if session is not None:
             idle_since = max(self._last_use, session.seen_at)
             if now >= session.expires_at or now >= idle_since + session.idle_life:
                 self.close(POLICY)
 
-    def _pass_on(
-        self, data: bytes, transport: asyncio.Transport, tracker: FrameTracker, *, masked: bool
-    ) -> bool:
-        """Write ``data`` if it may still go this way: after the goodbye nothing does (RFC 6455 5.5.1)."""
-        if not data or transport.is_closing() or (self._goodbye and tracker.between):
-            return False
-        tracker.feed(data)
-        transport.write(data)
-        if self._goodbye:
-            self._say_goodbye(transport, tracker, masked=masked)
-        return True
-
-    def _say_goodbye(self, transport: asyncio.Transport, tracker: FrameTracker, *, masked: bool) -> None:
-        if tracker.between and not tracker.closing and not transport.is_closing():
-            transport.write(close_frame(self._goodbye, masked=masked))
-
-
-def _hold(transport: asyncio.Transport, *, hold: bool) -> None:
-    if transport.is_closing():
-        return
-    if hold:
-        transport.pause_reading()
-    else:
-        transport.resume_reading()
+    def _end_flood(self, whose: str) -> None:
+        _log.warning("a tunnel was flooded with frames that carry nothing", by=whose)
+        self.close(POLICY)
 
 
 class Lasting(Protocol):

@@ -33,6 +33,9 @@ _log = structlog.get_logger(__name__)
 
 _CONTINUE = 100
 
+_LEAST_CHUNK = 8
+"""Octets that a client's chunks have on average: a body of one-octet chunks is none that anybody needs."""
+
 
 class BodyTooLarge(Exception):  # noqa: N818 - it is what came, not what we did
     """A chunked body has grown larger than the tenant takes."""
@@ -84,7 +87,7 @@ class Turn:
         self._house = house
         self._route: Route | None = None
         self._exchange: Exchange | None = None
-        self._decoder = ChunkedDecoder() if visit.body == CHUNKED else None
+        self._decoder = ChunkedDecoder(least=_LEAST_CHUNK) if visit.body == CHUNKED else None
         self._left = visit.body  # octets still to come, of a body with a length
         self._taken = 0  # octets that have come, of a chunked one
         self.request_done = visit.body == NO_BODY
@@ -111,7 +114,10 @@ class Turn:
         self._exchange.start()
 
     def take_body(self, data: bytes) -> bytes:
-        """Pass on the request's body; return what follows it. Raises ``BadChunk`` and ``BodyTooLarge``."""
+        """Pass on the request's body; return what follows it, or was too much of it for one go.
+
+        Raises ``BadChunk`` and ``BodyTooLarge``.
+        """
         decoder = self._decoder
         if decoder is not None:
             piece = decoder.feed(data)

@@ -54,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream: writes requests, reads answers.
 
     ``used`` counts the visits it has carried: one that has carried some may turn out to be dead.
-    ``full`` says that the upstream does not read. ``address`` is where it leads, empty for a Unix socket.
+    ``full`` says that the upstream does not read.
     """
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -67,12 +67,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._to_head = False
         self._keep_alive = True
         self._interim = 0
+        self._on_hold = False
+        self._later: asyncio.Handle | None = None  # what is held is read on when others have had their turn
         self.transport: asyncio.Transport
         self.used = 0
         self.full = False
         self.made_at = 0.0
         self.idle_since = 0.0
-        self.address = ""
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self._pool.target} {self._state.name} used={self.used}>"
@@ -91,12 +92,17 @@ class UpstreamConnection(asyncio.Protocol):
     def become_tunnel(self) -> bytes:
         """Read no more answers; return what followed the 101 already.
 
-        It leaves those that the pool bounds.
+        It leaves the pool's count: tunnels last, and must not use up what visits need.
         """
         self._state = _State.TUNNEL
-        self._pool.begin_tunnel(self)
+        self._pool.forget(self)
         held, self._held = self._held, b""
         return held
+
+    def hold(self, *, hold: bool) -> None:
+        """Stop, or resume, reading the answer: its client is not ready for more."""
+        self._on_hold = hold
+        self._pause_or_resume()
 
     def abort(self) -> None:
         """Cut the connection; its visitor hears nothing more."""
@@ -197,11 +203,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _take_body(self, visitor: Visitor, data: bytes) -> None:
         decoder, left = self._decoder, self._left
         if decoder is not None:
-            piece = decoder.feed(data)
-            if piece:
-                visitor.answer_data(piece)
-            if decoder.done:
-                self._end(visitor, decoder.trailers, decoder.rest)
+            self._take_chunks(visitor, decoder, data)
         elif left == UNTIL_CLOSE:
             visitor.answer_data(data)
         elif len(data) < left:
@@ -210,6 +212,35 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             visitor.answer_data(data[:left] if len(data) > left else data)
             self._end(visitor, [], data[left:])
+
+    def _take_chunks(self, visitor: Visitor, decoder: ChunkedDecoder, data: bytes) -> None:
+        if self._later is not None:
+            self._held += data
+            return
+        piece = decoder.feed(data)
+        if piece:
+            visitor.answer_data(piece)
+        if decoder.done:
+            self._end(visitor, decoder.trailers, decoder.rest)
+        elif decoder.rest:  # thousands of chunks at once: others have their turn before the next of them
+            self._held = decoder.rest
+            self._later = asyncio.get_running_loop().call_soon(self._read_on)
+            self._pause_or_resume()
+
+    def _read_on(self) -> None:
+        self._later = None
+        if self._visitor is not None:
+            held, self._held = self._held, b""
+            self.data_received(held)
+            self._pause_or_resume()
+
+    def _pause_or_resume(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._on_hold or self._later is not None:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     def _end(self, visitor: Visitor, trailers: list[Header], surplus: bytes) -> None:
         """The answer is whole: let go of the visitor, then tell it."""
@@ -225,6 +256,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Go back to the pool, if the visit left the connection ``clean`` and the upstream keeps it open."""
         if clean and self._keep_alive and not self.transport.is_closing():
             # Its client may not have caught up with the end of the answer: that holds nobody else back.
+            self._on_hold = False
             self.transport.resume_reading()
             self._pool.give_back(self)
         elif self.transport.get_write_buffer_size():

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.edge.chunked import LAST_CHUNK, BadChunk, ChunkedDecoder, encode_chunk, encode_end
+from router.edge.chunked import (
+    LAST_CHUNK,
+    BadChunk,
+    ChunkedDecoder,
+    TinyChunks,
+    encode_chunk,
+    encode_end,
+)
 
 if TYPE_CHECKING:
     from router.edge.headers import Header
@@ -35,6 +42,8 @@ def decode(wire: bytes, cuts: list[int]) -> tuple[ChunkedDecoder, bytes]:
             rest += wire[start:end]
         else:
             data += decoder.feed(wire[start:end])
+            while decoder.rest and not decoder.done:
+                data += decoder.feed(decoder.rest)
     decoder.rest += rest
     return decoder, data
 
@@ -206,3 +215,43 @@ def test_a_chunk_is_its_size_and_its_data(data: bytes) -> None:
 def test_the_end_without_trailers_is_the_last_chunk() -> None:
     """No trailer section is an empty one."""
     assert encode_end([]) == LAST_CHUNK == b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_no_more_is_done_in_one_go_than_others_can_wait_for(size: int) -> None:
+    """However many chunks come at once, a thousand lines are read at a time, and nothing is lost by that."""
+    wire = encode_chunk(b"x" * size) * 5_000 + LAST_CHUNK + b"GET /"
+    decoder, data, goes = ChunkedDecoder(), b"", 0
+    rest = wire
+    while not decoder.done:
+        before = len(data)
+        data += decoder.feed(rest)
+        rest = decoder.rest
+        goes += 1
+        assert len(data) - before <= 512 * size
+    assert data == b"x" * size * 5_000
+    assert rest == b"GET /"
+    assert goes == 10
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "refused"),
+    [(1, 16_383, False), (1, 16_384, True), (7, 16_384, True), (8, 100_000, False)],
+)
+def test_thousands_of_tiny_chunks_are_refused(size: int, count: int, *, refused: bool) -> None:
+    """Where a least size is asked for, it is the average over a long stretch that counts, not a chunk."""
+    decoder = ChunkedDecoder(least=8)
+    wire = encode_chunk(b"x" * size)
+    try:
+        for _ in range(count):
+            decoder.feed(wire)
+    except TinyChunks:
+        assert refused
+    else:
+        assert not refused
+
+
+def test_tiny_chunks_are_nobody_s_fault_where_no_size_is_asked_for() -> None:
+    """A backend may write octet by octet: its answers are joined, not refused."""
+    decoder, wire = ChunkedDecoder(), encode_chunk(b"x")
+    assert b"".join(decoder.feed(wire) for _ in range(40_000)) == b"x" * 40_000

@@ -130,3 +130,25 @@ def test_our_close_frame_is_one(code: int, *, masked: bool) -> None:
     tracker = fed(octets)
     assert tracker.closing
     assert tracker.between
+
+
+@given(_FRAMES, st.integers(min_value=0, max_value=7), st.integers(min_value=0, max_value=2000))
+def test_what_is_left_begins_with_a_frame(frames: list[bytes], count: int, cut: int) -> None:
+    """No more frames are begun than said; one that is under way is followed to its end."""
+    octets = b"".join(frames)
+    first = octets[: min(cut, len(octets))]
+    tracker = fed(first)
+    ends = {sum(map(len, frames[:number])) for number in range(len(frames) + 1)}
+    under_way = not tracker.between
+    taken = len(first) + tracker.feed(octets[len(first) :], count)
+    assert taken == len(octets) or (taken in ends and tracker.between)
+    begun = sum(len(first) <= end < taken for end in ends)
+    assert begun <= count + under_way
+
+
+def test_frames_that_bring_nothing_are_counted() -> None:
+    """Empty ones and control frames; a message is what a WebSocket is for."""
+    nothing = [frame(b""), frame(b"", opcode=0, fin=False), frame(b"hi", opcode=0x9), frame(b"", opcode=0xA)]
+    assert fed(*nothing).bare == 4
+    assert fed(b"".join(nothing)).bare == 4
+    assert fed(frame(b"x"), frame(b"x", masked=True), frame(bytes(200))).bare == 0
