@@ -21,14 +21,12 @@ from router.hostname import Hostname
 _LONGEST_NAME: Final = 80
 _LONGEST_SUBJECT: Final = 200
 _LONGEST_PLAIN: Final = 60  # with the longest name of a field still a line of less than 78 (RFC 5322, 2.1.1)
-_WORD_OCTETS: Final = (
-    45  # an encoded word has at most 75 characters (RFC 2047 section 2): 12 and 60 in base64
-)
+# 12 characters and 52 in base64: with “Subject: ” in front a line of less than 76 (RFC 2047 section 2).
+_WORD_OCTETS: Final = 39
 _ATOMS: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/^_`{|}~-]+")  # RFC 5322 section 3.2.3, but for = and ?
 _PLAIN_TEXT: Final = re.compile(r"(?:(?!=\?)[ -~])+")
-_LOCAL: Final = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-)  # RFC 5322 section 3.2.3, dot-atom
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LOCAL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")  # RFC 5322 section 3.2.3, dot-atom
 _LONGEST_ADDRESS: Final = 254  # RFC 5321 section 4.5.3.1.3, without the angle brackets
 _SENDER: Final = re.compile(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>")
 
@@ -75,7 +73,7 @@ def parse_sender(raw: str) -> Sender:
     found = _SENDER.fullmatch(raw.strip())
     name, address = (found["name"], found["address"]) if found else ("", raw.strip())
     try:
-        return Sender(plain_address(address), one_line(name, _LONGEST_NAME).strip('"'))
+        return Sender(plain_address(address), one_line(name, _LONGEST_NAME).strip('"').strip())
     except BadInput as fault:
         sentence = f"“{raw[:80]}” is no sender: write portal@example.com or Portal <portal@example.com>."
         raise BadInput("bad_sender", sentence) from fault
@@ -114,7 +112,7 @@ def build(composed: Composed, *, mail_id: str, sender: Sender, recipient: str, a
     """
     to = plain_address(recipient)
     head = {
-        "From": _mailbox(composed.name or sender.name, sender.address),
+        "From": _mailbox(one_line(composed.name, _LONGEST_NAME) or sender.name, sender.address),
         "To": f"<{to}>",
         "Reply-To": f"<{plain_address(composed.reply_to)}>" if composed.reply_to else "",
         "Subject": _encoded(one_line(composed.subject, _LONGEST_SUBJECT), _PLAIN_TEXT),
@@ -135,7 +133,7 @@ def _body(composed: Composed) -> bytes:
 
 
 def _mailbox(name: str, address: str) -> str:
-    shown = _encoded(one_line(name, _LONGEST_NAME), _ATOMS)
+    shown = _encoded(name, _ATOMS)
     # On a line of its own, so that no line grows too long.
     return f"{shown}\r\n <{address}>" if shown else f"<{address}>"
 

@@ -1,0 +1,135 @@
+"""Posting mails: in the transaction of what they are about, sealed, and never too many for one mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, insert, select
+from structlog.testing import capture_logs
+
+from router.storage.outbox import DAILY, HOURLY, Mail, Outbox, identity_of
+from router.storage.schema import changes, outbox, tenants
+from router.storage.sealing import Sealer
+
+if TYPE_CHECKING:
+    from router.storage.database import Database
+
+NOW = 1_795_300_000
+TOKEN = "AbCdEf-the-token-of-a-link"
+LINK = f"https://acme.portal.example/-/reset?t={TOKEN}"
+SEALER = Sealer([bytes(range(32))])
+
+
+def mail(recipient: str = "ada@acme.test", tenant_id: str = "tnt_1") -> Mail:
+    """A mail with a link that must not get out."""
+    return Mail(tenant_id, "reset", recipient, "de", {"link": LINK, "minutes": 60})
+
+
+async def post(database: Database, now: float = NOW, **changed: str) -> bool:
+    """Post one mail in a transaction of its own."""
+    async with database.write() as connection:
+        return await Outbox(SEALER).post(connection, mail(**changed), now)
+
+
+@pytest.fixture(autouse=True)
+async def _tenants(database: Database) -> None:
+    rows = [
+        {
+            "id": f"tnt_{number}",
+            "slug": f"tenant-{number}",
+            "name": f"Tenant {number}",
+            "theme_colour": "#0b6e4f",
+            "upstreams": [],
+            "public_paths": [],
+            "status": "active",
+            "cname_label": f"label{number}",
+            "version": 1,
+            "created_at": NOW,
+            "updated_at": NOW,
+        }
+        for number in (1, 2)
+    ]
+    async with database.write() as connection:
+        await connection.execute(insert(tenants), rows)
+
+
+async def test_a_mail_waits_and_is_announced(database: Database) -> None:
+    """What was posted is due at once, opens with its own identity, and is a change that workers hear of."""
+    assert await post(database)
+    async with database.read() as connection:
+        row = (await connection.execute(select(outbox))).mappings().one()
+        heard = (await connection.execute(select(changes.c.kind, changes.c.key))).one()
+    facts = json.loads(SEALER.open(row["sealed_facts"], identity=identity_of(row["id"])))
+    assert facts == {"link": LINK, "minutes": 60}
+    assert (row["kind"], row["recipient"], row["language"]) == ("reset", "ada@acme.test", "de")
+    assert (row["state"], row["attempts"], row["due_at"], row["sent_at"]) == ("waiting", 0, NOW, None)
+    assert tuple(heard) == ("mail", row["id"])
+
+
+async def test_nothing_of_a_link_is_stored_or_shown_in_the_clear(database: Database) -> None:
+    """Neither the database's rows nor a representation of the mail hold any of what it says."""
+    await post(database)
+    async with database.read() as connection:
+        row = (await connection.execute(select(outbox))).one()
+    assert TOKEN.encode() not in row.sealed_facts
+    assert TOKEN not in repr(row)
+    assert TOKEN not in repr(mail())
+
+
+async def test_a_mail_about_what_was_rolled_back_is_not_sent(database: Database) -> None:
+    """The mail and what it is about happen together or not at all."""
+
+    async def fail_after_posting() -> None:
+        async with database.write() as connection:
+            await Outbox(SEALER).post(connection, mail(), NOW)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail_after_posting()
+    async with database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(outbox)) == 0
+
+
+async def test_a_mailbox_is_not_flooded(database: Database) -> None:
+    """The sixth mail within an hour and the twenty-first within a day are not queued; the log says so."""
+    assert [await post(database) for _ in range(HOURLY)] == [True] * HOURLY
+    with capture_logs() as lines:
+        assert not await post(database, NOW + 3599)
+    assert [line["kind"] for line in lines] == ["reset"]
+    assert "ada" not in str(lines)
+    for hour in (1, 2, 3):
+        assert all([await post(database, NOW + hour * 3600) for _ in range(HOURLY)])
+    assert HOURLY * 4 == DAILY
+    assert not await post(database, NOW + 4 * 3600)
+    assert await post(database, NOW + 86_400)
+    async with database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(outbox)) == DAILY + 1
+
+
+async def test_bounds_are_for_one_tenant_and_one_recipient(database: Database) -> None:
+    """Who has had enough of one tenant's mails still gets another's, and others get theirs."""
+    for _ in range(HOURLY):
+        await post(database)
+    assert not await post(database)
+    assert await post(database, tenant_id="tnt_2")
+    assert await post(database, recipient="grace@acme.test")
+
+
+async def test_a_burst_is_counted_one_by_one(database: Database) -> None:
+    """Twelve requests at once for one mailbox make five mails, on PostgreSQL too."""
+    async with asyncio.TaskGroup() as group:
+        posts = [group.create_task(post(database)) for _ in range(12)]
+    assert sum(each.result() for each in posts) == HOURLY
+
+
+async def test_two_mails_of_one_transaction_are_both_queued(database: Database) -> None:
+    """A change of address tells the old and the new one; posting twice in a transaction does no harm."""
+    async with database.write() as connection:
+        box = Outbox(SEALER)
+        assert await box.post(connection, mail("old@acme.test"), NOW)
+        assert await box.post(connection, mail("new@acme.test"), NOW)
+    async with database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(outbox)) == 2
