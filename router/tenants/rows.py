@@ -70,6 +70,7 @@ def tenant_of(row: RowMapping, held: Sequence[Claim]) -> Tenant:
         public_paths=tuple(row["public_paths"]),
         forwarding=read_forwarding(row["forwarding"]),
         version=row["version"],
+        registration_check=row["registration_check"] or "",
     )
 
 
