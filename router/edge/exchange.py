@@ -244,7 +244,9 @@ class Exchange:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
-        self.pool.standing.failed(self._deadlines.now)
+        # Standing is for all who share the upstream: one tenant's impatience is not held against it.
+        if not 0 < self._route.forwarding.answer_timeout < self._limits.answer_timeout:
+            self.pool.standing.failed(self._deadlines.now)
         self._fail(504, "upstream_slow", "no answer in time")
 
     # -- steps ------------------------------------------------------------------------------------------

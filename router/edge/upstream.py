@@ -54,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream: writes requests, reads answers.
 
     ``used`` counts the visits it has carried: one that has carried some may turn out to be dead.
-    ``full`` says that the upstream does not read.
+    ``full`` says that the upstream does not read. ``address`` is where it leads, empty for a Unix socket.
     """
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -72,6 +72,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.used = 0
         self.full = False
+        self.address = ""
         self.made_at = 0.0
         self.idle_since = 0.0
 
@@ -92,10 +93,10 @@ class UpstreamConnection(asyncio.Protocol):
     def become_tunnel(self) -> bytes:
         """Read no more answers; return what followed the 101 already.
 
-        It leaves the pool's count: tunnels last, and must not use up what visits need.
+        It leaves those that the pool bounds.
         """
         self._state = _State.TUNNEL
-        self._pool.forget(self)
+        self._pool.begin_tunnel(self)
         held, self._held = self._held, b""
         return held
 
