@@ -30,6 +30,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from router.certificates.folder import CertificateFolder
 from router.certificates.keyring import Keyring
 from router.certificates.vault import Vault
+from router.console.access import Access
+from router.console.application import build_console
+from router.console.budgets import Budgets
+from router.console.token_finder import TokenFinder
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
 from router.edge.house import House
@@ -46,12 +50,17 @@ from router.edge.tunnel import Tunnels
 from router.edge.visit import Door
 from router.errors import BadSettings, RouterError
 from router.identity.assertion import Assertions
+from router.identity.invitations import Invitations
+from router.identity.invoice_links import InvoiceLinks
+from router.identity.links import Links
+from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
 from router.identity.sessions import Sessions
 from router.identity.sign_in import SignIn
 from router.identity.signing_keys import SigningKeys
 from router.identity.throttling import Throttle
 from router.identity.users import Users
+from router.languages.texts import Languages
 from router.observe import logs
 from router.observe.health import Health
 from router.observe.logs import AccessLog
@@ -67,8 +76,10 @@ from router.storage.cache import Cache, MemoryCache, RedisCache
 from router.storage.changes import ChangeFeed
 from router.storage.database import Database
 from router.storage.migrate import migrate
+from router.storage.outbox import Outbox
 from router.storage.sealing import Sealer, load_or_create_key
 from router.tenants.directory import Directory
+from router.tenants.registry import Registry
 from router.tenants.upstream_address import default_upstreams, forbidden
 
 if TYPE_CHECKING:
@@ -92,8 +103,12 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         storage = await _storage(settings, stack)
         rooms = _rooms(settings, storage, stack)
         portal_socket, error_pages = await _portal(settings, storage, rooms, stack)
+        tokens = TokenFinder(storage.database, storage.feed)
+        stack.push_async_callback(tokens.close)
+        console_socket = await _console(settings, storage, rooms, tokens, stack)
         health = _health(storage)
-        house = _house(settings, storage, rooms, health, error_pages, portal_socket, stack)
+        planes = (portal_socket, console_socket)
+        house = _house(settings, storage, rooms, health, error_pages, planes, stack)
         await rooms.folder.look()
         await rooms.signing_keys.ensure(time.time())
 
@@ -102,12 +117,19 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(storage.feed.run(), name="change feed")
         tasks.start(rooms.folder.run(), name="certificate folder")
         tasks.start(rooms.sessions.run(), name="uses of sessions")
+        tasks.start(tokens.run(), name="uses of tokens")
         tasks.start(rooms.signing_keys.run(), name="signing keys")
         tasks.start(rooms.rates.run(), name="rates of visits")
         tasks.start(house.deadlines.run(), name="deadlines")
 
-        domain, trusted = settings.platform_domain, settings.trusted_proxies
-        yield Edge(house, rooms.keyring, platform_domain=domain, trusted=trusted), health
+        edge = Edge(
+            house,
+            rooms.keyring,
+            platform_domain=settings.platform_domain,
+            admin_hostname=settings.admin_hostname,
+            trusted=settings.trusted_proxies,
+        )
+        yield edge, health
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +167,7 @@ class _Rooms:
     folder: CertificateFolder
     keyring: Keyring
     sessions: Sessions
+    passwords: Passwords
     sign_in: SignIn
     signing_keys: SigningKeys
     rates: Rates
@@ -170,7 +193,7 @@ def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Roo
     sign_in = SignIn(users, passwords, throttle, sessions)
     signing_keys = SigningKeys(database, storage.sealer, bell, feed)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
-    return _Rooms(directory, folder, keyring, sessions, sign_in, signing_keys, rates)
+    return _Rooms(directory, folder, keyring, sessions, passwords, sign_in, signing_keys, rates)
 
 
 async def _portal(
@@ -191,6 +214,32 @@ async def _portal(
     return await stack.enter_async_context(_on_private_socket(portal)), error_pages
 
 
+async def _console(
+    settings: Settings, storage: _Storage, rooms: _Rooms, tokens: TokenFinder, stack: AsyncExitStack
+) -> str:
+    """Serve the API to the edge alone; answer where."""
+    database, bell = storage.database, storage.bell
+    registry = Registry(
+        database,
+        bell,
+        platform_domain=settings.platform_domain,
+        allow_private_upstreams=settings.allow_private_upstreams,
+        has_default_upstreams=bool(settings.default_upstreams),
+        reserved_slugs=frozenset({settings.admin_name}),
+    )
+    links = Links(database)
+    newcomers = Newcomers(database, bell, links, rooms.passwords)
+    counters = 1 if storage.redis else settings.workers
+    console = build_console(
+        access=Access(tokens, registry, Budgets(storage.counters, counters=counters)),
+        invoice_links=InvoiceLinks(database, links, storage.keys),
+        invitations=Invitations(database, bell, Outbox(storage.sealer), links, newcomers),
+        languages=Languages.load(),
+        public_port=settings.public_port,
+    )
+    return await stack.enter_async_context(_on_private_socket(console))
+
+
 def _health(storage: _Storage) -> Health:
     health = Health()
     # Neither is critical: whoever is known goes on being served from memory.
@@ -205,10 +254,10 @@ def _house(
     rooms: _Rooms,
     health: Health,
     error_pages: ErrorPages,
-    portal_socket: str,
+    planes: tuple[str, str],
     stack: AsyncExitStack,
 ) -> House:
-    """Join what the edge's connections share."""
+    """Join what the edge's connections share; ``planes`` are the sockets of portal and console."""
     limits, deadlines, tunnels, tasks = _limits(settings), Deadlines(), Tunnels(), Tasks()
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
@@ -228,12 +277,14 @@ def _house(
         Probes(tasks),
         rooms.rates,
         Assertions(rooms.signing_keys, f"https://{settings.platform_domain}"),
-        portal=pools.own(portal_socket),
+        portal=pools.own(planes[0]),
+        console=pools.own(planes[1]),
         public_port=settings.public_port,
         default_upstreams=default_upstreams(settings.default_upstreams, allow_private=private),
     )
     answers = Answers(error_pages, public_port=settings.public_port)
-    reception = Reception(rooms.directory, rooms.sessions, routes, health, answers)
+    admin = settings.admin_hostname
+    reception = Reception(rooms.directory, rooms.sessions, routes, health, answers, admin_hostname=admin)
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:
         stack.push_async_callback(access_log.close)

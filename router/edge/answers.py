@@ -34,6 +34,7 @@ _SENTENCES = {
     "bad_host": "The request does not name one host.",
     "not_found": "There is nothing here.",
     "misdirected": "This connection is for another hostname.",
+    "https_needed": "This address is for HTTPS only. Revoke a token that was sent to it without.",
     "sign_in_needed": "Sign in first.",
     "choose_customer": "Choose the customer first, at /-/customer.",
     "suspended": "This portal is closed for the moment.",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 HEALTH_PATHS = {b"/healthz": False, b"/readyz": True}
+CONSOLE = "console"
+"""What a connection to the admin hostname was opened for, in the place of a tenant's id."""
 OWN_PREFIX = b"/-/"
 OWN_PATHS = frozenset({b"/.well-known/portal-jwks.json"})
 SIGN_IN = "/-/sign-in"
@@ -42,6 +44,11 @@ class ToPortal:
     """One of our own paths: the portal answers."""
 
     tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class ToConsole:
+    """The admin hostname: the console's plane answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Refuse:
     close: bool = False
 
 
-Decision = TellHealth | ToHttps | ToPortal | Forward | SignIn | ChooseCustomer | Refuse
+Decision = TellHealth | ToHttps | ToPortal | ToConsole | Forward | SignIn | ChooseCustomer | Refuse
 
 
 def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: float) -> Decision:
@@ -102,6 +109,21 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
     if not session.customer:
         return _undecided(visit, tenant)
     return _forward(visit, tenant, session)
+
+
+def decide_console(visit: Visit) -> Decision:
+    """Say what happens at the admin hostname, which is no tenant's and knows no session of a portal.
+
+    A program that speaks plain text is not redirected: whoever listens has seen its token already, and it
+    had better hear of that (ASVS 5.0, 4.1.2).
+    """
+    if visit.door is Door.HEALTH:
+        return _without_tenant(visit)
+    if visit.door is Door.HTTP:
+        return Refuse(403, "https_needed", close=True)
+    if not visit.covered or visit.opened_for not in (None, CONSOLE):
+        return Refuse(421, "misdirected", close=True)
+    return ToConsole() if visit.reads_plainly else Refuse(404, "not_found")
 
 
 def _forward(visit: Visit, tenant: Tenant, session: Session | None) -> Decision:

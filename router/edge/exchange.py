@@ -43,12 +43,15 @@ _BUSY = "upstream_busy"
 
 @dataclass(slots=True, eq=False)
 class Route:
-    """Where a visit goes: the pools in the order of trying, what goes along, on whose behalf."""
+    """Where a visit goes: the pools in the order of trying, what goes along, on whose behalf.
+
+    ``tenant`` is none for the console.
+    """
 
     pools: Sequence[UpstreamPool]
     added: bytes
     cookies: bytes | None
-    tenant: Tenant
+    tenant: Tenant | None
     forwarding: Forwarding
     session: Session | None = None
 

@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import socket
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from router.edge.client_hello import (
     ClientHello,
     read_client_hello,
 )
+from router.edge.decide import CONSOLE
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 from router.edge.visit import Arrival, Door, is_trusted
 from router.errors import BadInput, RouterError
@@ -62,15 +64,22 @@ class Edge:
     """Accepts connections on the sockets it is given, until it drains.
 
     ``platform_domain`` names the certificate for clients that send no server name (load balancers that
-    probe by address); they reach nothing but the health paths.
+    probe by address); they reach nothing but the health paths. ``admin_hostname`` is the console's.
     """
 
     def __init__(
-        self, house: House, keyring: Keyring, *, platform_domain: str, trusted: tuple[Network, ...] = ()
+        self,
+        house: House,
+        keyring: Keyring,
+        *,
+        platform_domain: str,
+        admin_hostname: str,
+        trusted: tuple[Network, ...] = (),
     ) -> None:
         self._house = house
         self._keyring = keyring
         self._platform_domain = platform_domain
+        self._admin_hostname = admin_hostname
         self._trusted = trusted
         self._sockets: list[socket.socket] = []
         # One for each connection, from accept to its end, with its peer's network, or that of the client for
@@ -228,6 +237,8 @@ class Edge:
             if served is None:
                 return False
             presented = served if name else None  # whoever names nobody reaches no tenant
+            if presented is not None and name == self._admin_hostname:
+                presented = replace(presented, tenant_id=CONSOLE)
         arrival = Arrival(secrets.token_hex(6), door, client, presented, self._trusted)
         connection = ClientConnection(arrival, self._house, lambda: self._leave(newcomer))
         loop = asyncio.get_running_loop()

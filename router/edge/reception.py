@@ -18,9 +18,11 @@ from router.edge.decide import (
     Refuse,
     SignIn,
     TellHealth,
+    ToConsole,
     ToHttps,
     ToPortal,
     decide,
+    decide_console,
 )
 from router.edge.visit import Door
 from router.errors import Unavailable
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from router.edge.exchange import Route
     from router.edge.routes import Routes
     from router.edge.visit import Visit
+    from router.hostname import Hostname
     from router.identity.session import Session
     from router.identity.sessions import Sessions
     from router.observe.health import Health
@@ -41,21 +44,31 @@ _log = structlog.get_logger(__name__)
 
 
 class Reception:
-    """Receives visits."""
+    """Receives visits. ``admin_hostname`` is the console's, whatever the directory may say of it."""
 
     def __init__(
-        self, directory: Directory, sessions: Sessions, routes: Routes, health: Health, answers: Answers
+        self,
+        directory: Directory,
+        sessions: Sessions,
+        routes: Routes,
+        health: Health,
+        answers: Answers,
+        *,
+        admin_hostname: Hostname,
     ) -> None:
         self._directory = directory
         self._sessions = sessions
         self._routes = routes
         self._health = health
         self._answers = answers
+        self._admin_hostname = admin_hostname
 
     def receive(self, visit: Visit) -> Route | Answer | None:
         """Say what to do about a visit; none when that takes a look below memory: ``await admit(visit)``."""
         # Whoever asks at the health port asks of no tenant, by whatever name: the database is left out of it.
         hostname = visit.hostname if visit.door is not Door.HEALTH else None
+        if hostname == self._admin_hostname:
+            return self._carry_out(decide_console(visit), visit, time.time())
         tenant = self._directory.peek(hostname) if hostname is not None else None
         if tenant is PENDING:
             return None
@@ -97,8 +110,8 @@ class Reception:
         match decision:
             case Forward(tenant, session):
                 return self._forward(tenant, session, visit, now)
-            case ToPortal(tenant):
-                return self._routes.to_portal(tenant, visit)
+            case ToPortal() | ToConsole():
+                return self._to_plane(decision, visit)
             case SignIn() | ChooseCustomer():
                 return self._answers.to_own_page(decision)
             case Refuse():
@@ -109,6 +122,12 @@ class Reception:
                 return self._answers.to_https(visit)
             case _:
                 assert_never(decision)
+
+    def _to_plane(self, decision: ToPortal | ToConsole, visit: Visit) -> Route | Answer:
+        if isinstance(decision, ToPortal):
+            return self._routes.to_portal(decision.tenant, visit)
+        route = self._routes.to_console(visit)
+        return self._answers.error(route, visit) if isinstance(route, Refuse) else route
 
     def _forward(self, tenant: Tenant, session: Session | None, visit: Visit, now: float) -> Route | Answer:
         route = self._routes.to_upstream(tenant, session, visit, now)

@@ -32,6 +32,7 @@ _log = structlog.get_logger(__name__)
 
 _MAX_IDENTITIES = 4096
 _OWN_WAY = Forwarding()
+_CONSOLE_WAY = Forwarding(max_body=64 * 1024)
 
 
 class Routes:
@@ -49,6 +50,7 @@ class Routes:
         assertions: Assertions,
         *,
         portal: UpstreamPool,
+        console: UpstreamPool,
         public_port: int,
         default_upstreams: tuple[Upstream, ...] = (),
     ) -> None:
@@ -57,6 +59,7 @@ class Routes:
         self._rates = rates
         self._assertions = assertions
         self._portal = (portal,)
+        self._console = (console,)
         self._port = str(public_port).encode()
         self._port_suffix = b"" if public_port == 443 else b":" + self._port  # noqa: PLR2004 - https (RFC 9110)
         self._default_upstreams = default_upstreams
@@ -66,7 +69,14 @@ class Routes:
     def to_portal(self, tenant: Tenant, visit: Visit) -> Route:
         """To our own pages, which see our own cookies."""
         cookies = visit.cookies.line if visit.cookies is not None else None
-        return Route(self._portal, self._portal_lines(visit, tenant), cookies, tenant, _OWN_WAY)
+        named = b"X-Router-Tenant: %b\r\n" % encode_value(tenant.id)
+        return Route(self._portal, named + self._own_lines(visit), cookies, tenant, _OWN_WAY)
+
+    def to_console(self, visit: Visit) -> Route | Refuse:
+        """To the console, which so far knows no cookies."""
+        if visit.body > _CONSOLE_WAY.max_body:
+            return Refuse(413, "body_too_large", close=True)
+        return Route(self._console, self._own_lines(visit), None, None, _CONSOLE_WAY)
 
     def to_upstream(
         self, tenant: Tenant, session: Session | None, visit: Visit, now: float
@@ -142,12 +152,11 @@ class Routes:
             )
         return lines
 
-    def _portal_lines(self, visit: Visit, tenant: Tenant) -> bytes:
+    def _own_lines(self, visit: Visit) -> bytes:
         """What only the edge knows, for our own planes."""
         return b"".join(
             b"%b: %b\r\n" % line
             for line in (
-                (b"X-Router-Tenant", encode_value(tenant.id)),
                 (b"X-Router-Host", str(visit.hostname).encode() + self._port_suffix),
                 (b"X-Router-Client", visit.client.encode()),
                 (b"X-Router-Scheme", b"https"),

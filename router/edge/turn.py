@@ -317,11 +317,11 @@ class Turn:
         log = self._house.access_log
         if log is None:
             return
-        tenant_id = self._route.tenant.id if self._route is not None else ""
+        tenant = self._route.tenant if self._route is not None else None
         log.write(
             visit_line(
                 self._visit,
-                tenant_id,
+                tenant.id if tenant is not None else "",
                 status=self._status,
                 octets=self._octets,
                 at=time.time(),

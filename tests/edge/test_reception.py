@@ -9,6 +9,7 @@ import pytest
 from router.edge.answers import Answer, Answers
 from router.edge.reception import Reception
 from router.edge.visit import Door
+from router.hostname import Hostname
 from router.observe.health import Health
 from router.storage.lookup import PENDING
 from tests.edge.heads import arrival, visit
@@ -16,7 +17,6 @@ from tests.edge.heads import arrival, visit
 if TYPE_CHECKING:
     from router.edge.answers import ErrorPages
     from router.edge.routes import Routes
-    from router.hostname import Hostname
     from router.identity.sessions import Sessions
     from router.storage.lookup import Pending
     from router.tenants.directory import Directory
@@ -37,6 +37,7 @@ RECEPTION = Reception(
     cast("Routes", None),
     Health(),
     Answers(cast("ErrorPages", None), public_port=443),
+    admin_hostname=Hostname("admin.portal.example"),
 )
 
 
@@ -51,3 +52,23 @@ def test_the_health_port_does_without_the_database(host: bytes) -> None:
 def test_on_the_other_ports_a_name_is_looked_up() -> None:
     """It may be a tenant's, whose upstream answers by that path."""
     assert RECEPTION.receive(visit(target=b"/healthz")) is None
+
+
+@pytest.mark.parametrize(("door", "status"), [(Door.HTTP, 403), (Door.HTTPS, 421)])
+def test_the_admin_hostname_does_without_the_directory(door: Door, status: int) -> None:
+    """It is nobody's portal, whoever claims it: nothing is looked up (over Acme's connection: 421)."""
+    answer = RECEPTION.receive(visit(host=b"Admin.portal.example.:8443", by=arrival(door=door)))
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.close) == (status, True)
+
+
+def test_the_health_port_knows_no_admin_hostname() -> None:
+    """There, health alone answers, by that name as by any other."""
+    health = visit(target=b"/readyz", host=b"admin.portal.example", by=arrival(door=Door.HEALTH))
+    answer = RECEPTION.receive(health)
+    assert isinstance(answer, Answer)
+    assert answer.status in (200, 503)
+    api = visit(target=b"/api/v1/tenants", host=b"admin.portal.example", by=arrival(door=Door.HEALTH))
+    refused = RECEPTION.receive(api)
+    assert isinstance(refused, Answer)
+    assert refused.status == 404

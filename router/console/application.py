@@ -1,0 +1,83 @@
+"""The console's application: which path does what, and what happens when something goes wrong.
+
+It listens on a private Unix socket of its worker, behind the edge, which sends it what is asked of the admin
+hostname and of no other, drops every ``X-Router-*`` field that a client sends, and sets its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiohttp import web
+
+from router.console.api.invitations import InvitationsEndpoint
+from router.console.api.invoice_lines import InvoiceLinesEndpoint
+from router.console.problems import problem, problem_of
+from router.errors import RouterError, Unavailable
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from router.console.access import Access
+    from router.identity.invitations import Invitations
+    from router.identity.invoice_links import InvoiceLinks
+    from router.languages.texts import Languages
+
+_log = structlog.get_logger(__name__)
+
+MAX_BODY: Final = 64 * 1024
+"""Octets of a request's body; the edge lets no more through either."""
+
+_TENANT: Final = "/api/v1/tenants/{tenant}"
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "tenant-router",  # else aiohttp says its version and Python's
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def build_console(
+    *,
+    access: Access,
+    invoice_links: InvoiceLinks,
+    invitations: Invitations,
+    languages: Languages,
+    public_port: int,
+) -> web.Application:
+    """Put the console together. ``public_port`` is the HTTPS port as customers see it."""
+    lines = InvoiceLinesEndpoint(access, invoice_links, languages, public_port=public_port)
+    inviting = InvitationsEndpoint(access, invitations, languages)
+    application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
+    application.add_routes(
+        [
+            web.post(f"{_TENANT}/invoice-line", lines.ask),
+            web.delete(f"{_TENANT}/registration-links/{{id}}", lines.withdraw),
+            web.post(f"{_TENANT}/invitations", inviting.invite),
+        ]
+    )
+    return application
+
+
+@web.middleware
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the handler answer, tell every failure as a problem, and add the fields every answer carries."""
+    request_id = request.headers.get("X-Router-Request-Id", "")
+    try:
+        response = await handler(request)
+    except (RouterError, web.HTTPException) as fault:
+        if isinstance(fault, Unavailable):
+            _log.warning("console_unavailable", code=fault.code, cause=repr(fault.__cause__))
+        response = problem_of(fault, request_id)
+    except Exception:  # noqa: BLE001 - the last resort of every call: logged, and told as a 500
+        _log.exception("console_failed", method=request.method, visit=request_id)
+        response = problem(
+            500, "internal", "This is our fault. The log has more, by the request's id.", request_id
+        )
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
