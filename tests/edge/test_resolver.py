@@ -209,8 +209,11 @@ async def test_servers_that_never_answered_are_not_asked_by_every_visit(hasty: B
     assert len(hasty.server.asked) > asked
 
 
-async def test_one_tenants_hanging_servers_delay_nobody_else(hasty: Bench) -> None:
+async def test_one_tenants_hanging_servers_delay_nobody_else(
+    server: NameServer, tasks: Tasks, tmp_path: Path
+) -> None:
     """However many names hang again and again, another name is looked up meanwhile."""
+    hasty = Bench(server, tasks, tmp_path, patience=1)
     names = [f"n{number}.slow.example" for number in range(30)]
     hasty.server.silent |= {f"{name}." for name in names}
     await asyncio.gather(*(hasty.refusal(name) for name in names))
