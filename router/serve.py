@@ -17,6 +17,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,12 +62,17 @@ from router.identity.signing_keys import SigningKeys
 from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.languages.texts import Languages
+from router.mail.delivery import Delivery, prune
+from router.mail.letters import Letters
+from router.mail.queue import Queue
+from router.mail.transports import sender_of, transport_of
 from router.observe import logs
 from router.observe.health import Health
 from router.observe.logs import AccessLog
 from router.observe.tasks import Tasks
 from router.portal.application import build_portal
 from router.portal.error_pages import ErrorPages
+from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.ports import Sockets, from_argument
@@ -80,6 +86,7 @@ from router.storage.outbox import Outbox
 from router.storage.sealing import Sealer, load_or_create_key
 from router.tenants.directory import Directory
 from router.tenants.registry import Registry
+from router.tenants.rows import tenant_by_id
 from router.tenants.upstream_address import default_upstreams, forbidden
 
 if TYPE_CHECKING:
@@ -96,17 +103,19 @@ UNAVAILABLE: Final = 6
 async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     """Join the parts of a worker; nothing listens to the world yet.
 
-    Raises ``BadSettings`` (the encryption key, a theme, a default upstream) and ``Unavailable`` (the
-    database, a migration).
+    Raises ``BadSettings`` (the encryption key, a theme, a default upstream, the mail server) and
+    ``Unavailable`` (the database, a migration).
     """
     async with AsyncExitStack() as stack:
         storage = await _storage(settings, stack)
         rooms = _rooms(settings, storage, stack)
-        portal_socket, error_pages = await _portal(settings, storage, rooms, stack)
+        renderer = Renderer(Themes.load(settings.themes_dir))
+        portal_socket, error_pages = await _portal(settings, storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
         console_socket = await _console(settings, storage, rooms, tokens, stack)
         health = _health(storage)
+        delivery = _delivery(settings, storage, renderer, health)
         planes = (portal_socket, console_socket)
         house = _house(settings, storage, rooms, health, error_pages, planes, stack)
         await rooms.folder.look()
@@ -121,6 +130,9 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(rooms.signing_keys.run(), name="signing keys")
         tasks.start(rooms.rates.run(), name="rates of visits")
         tasks.start(house.deadlines.run(), name="deadlines")
+        tasks.start(prune(Queue(storage.database)), name="old mails")
+        if delivery is not None:
+            tasks.start(delivery.run(), name="mails")
 
         edge = Edge(
             house,
@@ -197,10 +209,9 @@ def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Roo
 
 
 async def _portal(
-    settings: Settings, storage: _Storage, rooms: _Rooms, stack: AsyncExitStack
+    settings: Settings, storage: _Storage, rooms: _Rooms, renderer: Renderer, stack: AsyncExitStack
 ) -> tuple[str, ErrorPages]:
     """Serve the customers' pages to the edge alone; answer where, and the pages for errors."""
-    renderer = Renderer(Themes.load(settings.themes_dir))
     error_pages = ErrorPages(renderer)
     portal = build_portal(
         directory=rooms.directory,
@@ -238,6 +249,24 @@ async def _console(
         public_port=settings.public_port,
     )
     return await stack.enter_async_context(_on_private_socket(console))
+
+
+def _delivery(
+    settings: Settings, storage: _Storage, renderer: Renderer, health: Health
+) -> Delivery | None:
+    """Make what sends the mails; without a mail server they wait in the outbox."""
+    if settings.smtp_url is None:
+        _log.warning("mails wait, for ROUTER_SMTP_URL is not set")
+        return None
+    sender = sender_of(settings.sender)
+    find = partial(tenant_by_id, storage.database)
+    mails = Mails(renderer, find, public_port=settings.public_port)
+    letters = Letters(storage.sealer, mails.compose, sender)
+    transport = transport_of(settings.smtp_url, sender)
+    delivery = Delivery(Queue(storage.database), letters, transport, storage.feed)
+    # Not critical: a mail that cannot be sent waits.
+    health.register("mail", lambda: delivery.healthy, critical=False)
+    return delivery
 
 
 def _health(storage: _Storage) -> Health:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from router.errors import BadSettings
+from router.errors import BadInput, BadSettings
+from router.mail.message import Sender, parse_sender
 from router.mail.smtp import SmtpTransport, parse_server
 from router.mail.transport import FolderTransport
 
 if TYPE_CHECKING:
-    from router.mail.message import Sender
     from router.mail.transport import Transport
 
 
@@ -30,3 +30,11 @@ def _folder(url: str) -> Path:
     if parts.netloc not in {"", "localhost"} or not parts.path:
         raise BadSettings("bad_smtp_url", "ROUTER_SMTP_URL cannot be used: a folder is written file:/FOLDER.")
     return Path(unquote(parts.path))
+
+
+def sender_of(raw: str) -> Sender:
+    """Read the setting of whom mails are from. Raises ``BadSettings("bad_mail_from")``."""
+    try:
+        return parse_sender(raw)
+    except BadInput as fault:
+        raise BadSettings("bad_mail_from", f"ROUTER_MAIL_FROM cannot be used: {fault.sentence}") from fault

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from router.storage.database import Database
+
 
 @dataclass(frozen=True, slots=True)
 class TenantRecord:
@@ -37,6 +39,12 @@ async def find_tenant(connection: AsyncConnection, where: ColumnElement[bool]) -
         return None
     held = await find_claims(connection, claims.c.tenant_id == row["id"])
     return tenant_of(row, held)
+
+
+async def tenant_by_id(database: Database, tenant_id: str) -> Tenant | None:
+    """Read a tenant by its id; ``Unavailable`` when the database is away."""
+    async with database.read() as connection:
+        return await find_tenant(connection, tenants.c.id == tenant_id)
 
 
 async def holder_of(connection: AsyncConnection, hostname: str) -> Tenant | None:
