@@ -20,12 +20,14 @@ from router.errors import BadInput, Conflict, NotFound
 from router.hostname import Hostname
 from router.storage import changes
 from router.storage.schema import audit, claims, new_id, tenants
+from router.tenants.branding import stored_branding
 from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
 from router.tenants.claims import Claim, ClaimEvent, ClaimState, check_external_hostname, check_slug
 from router.tenants.form import Judged, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
+from router.tenants.picture_rows import store_pictures
 from router.tenants.rows import TenantRecord, find_claims, find_tenant, tenant_of
-from router.tenants.tenant import Forwarding
+from router.tenants.tenant import Branding, Forwarding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -120,9 +122,10 @@ class Registry:
             if judged.wishes_external:
                 wanted, now = judged.external, int(self._clock())
                 moved = await wish_external(connection, before.tenant.id, before.claims, wanted, now)
-            columns = judged.columns_after(before.tenant.forwarding)
+            columns = judged.columns_after(before.tenant.forwarding, before.tenant.branding)
             if not await self._update(connection, before, columns, moved=moved):
                 return before
+            await store_pictures(connection, before.tenant.id, judged.pictures, int(self._clock()))
             record = await self._find(connection, slug)
             await self._note(connection, record, actor, "tenant.change", _difference(before, record))
         await self._bell.ring()
@@ -210,8 +213,9 @@ class Registry:
             "version": 1,
             "created_at": now,
             "updated_at": now,
-        } | judged.columns_after(Forwarding())
+        } | judged.columns_after(Forwarding(), Branding("", ""))
         await connection.execute(insert(tenants).values(row))
+        await store_pictures(connection, row["id"], judged.pictures, now)
         address = Hostname.parse(f"{slug}.{self._platform_domain}")
         await make_claim(connection, row["id"], address, "platform", now)
         if judged.external is not None:
@@ -285,9 +289,9 @@ def _chosen(found: Sequence[Claim], hostname: Hostname, slug: str | None) -> Cla
 def _stored(tenant: Tenant) -> dict[str, Any]:
     """Spell a tenant as its columns hold it."""
     return {
-        "name": tenant.branding.name,
-        "theme_colour": tenant.branding.theme_colour,
+        **stored_branding(tenant.branding),
         "allow_registration": tenant.allow_registration,
+        "registration_check": tenant.registration_check or None,
         "public_paths": list(tenant.public_paths),
         "upstreams": [asdict(upstream) for upstream in tenant.upstreams],
         "forwarding": stored_forwarding(tenant.forwarding),
@@ -299,7 +303,7 @@ def _facts(record: TenantRecord) -> dict[str, Any]:
     """Tell for the audit how a tenant is, field by field."""
     facts = _stored(record.tenant)
     claimed = {str(claim.hostname): claim.state.value for claim in record.claims}
-    facts |= {"claims": claimed, **facts.pop("forwarding")}
+    facts |= {"claims": claimed, **facts.pop("forwarding"), **facts.pop("branding")}
     return facts
 
 

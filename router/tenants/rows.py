@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from router.hostname import Hostname
 from router.storage.schema import claims, tenants
+from router.tenants.branding import read_branding
 from router.tenants.claims import SERVED, Claim, ClaimState
 from router.tenants.forwarding import read_forwarding
-from router.tenants.tenant import Branding, Tenant, Upstream
+from router.tenants.tenant import Tenant, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def tenant_of(row: RowMapping, held: Sequence[Claim]) -> Tenant:
         id=row["id"],
         slug=row["slug"],
         hostname=portal_address(held),
-        branding=Branding(row["name"], row["theme_colour"], row["theme"]),
+        branding=read_branding(row),
         upstreams=tuple(Upstream(**upstream) for upstream in row["upstreams"]),
         status=row["status"],
         allow_registration=row["allow_registration"],
