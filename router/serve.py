@@ -251,9 +251,7 @@ async def _console(
     return await stack.enter_async_context(_on_private_socket(console))
 
 
-def _delivery(
-    settings: Settings, storage: _Storage, renderer: Renderer, health: Health
-) -> Delivery | None:
+def _delivery(settings: Settings, storage: _Storage, renderer: Renderer, health: Health) -> Delivery | None:
     """Make what sends the mails; without a mail server they wait in the outbox."""
     if settings.smtp_url is None:
         _log.warning("mails wait, for ROUTER_SMTP_URL is not set")
