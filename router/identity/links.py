@@ -7,16 +7,15 @@ follow links; spending happens in the transaction of what the link stands for, a
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import delete, insert, select, update
 
 from router.errors import Conflict, NotFound, Unavailable
-from router.identity.sessions import TOKEN_LENGTH, key_of
+from router.identity.sessions import TOKEN_LENGTH, key_of, new_token
 from router.storage.schema import links
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Links:
         now = int(self._clock())
         link = Link(kind, tenant_id, email, customer, user_id, origin, now + LIVES[kind])
         await self.void(connection, _same_purpose(link))
-        token = secrets.token_urlsafe(32)
+        token = new_token()
         await connection.execute(
             insert(links).values(
                 key=key_of(token),
@@ -125,7 +124,7 @@ class Links:
         if row is not None:
             return _link(row)
         found = await self._judge(connection, this)
-        refuse("unknown" if isinstance(found, Link) else found)
+        raise refusal("unknown" if isinstance(found, Link) else found)
 
     async def void(self, connection: AsyncConnection, condition: ColumnElement[bool]) -> None:
         """Make the links that meet a condition, and are good yet, good no longer."""
@@ -159,10 +158,10 @@ class Links:
         return "expired" if row["expires_at"] <= int(self._clock()) else _link(row)
 
 
-def refuse(fault: LinkFault) -> NoReturn:
-    """Raise what :meth:`Links.spend` raises for a link that opens nothing."""
+def refusal(fault: LinkFault) -> NotFound | Conflict:
+    """Make what is raised for a link that opens nothing: ``link_unknown``, ``link_used`` and so on."""
     kind = NotFound if fault == "unknown" else Conflict
-    raise kind(f"link_{fault}", _SENTENCES[fault])
+    return kind(f"link_{fault}", _SENTENCES[fault])
 
 
 def _this(tenant_id: str, token: str, kind: LinkKind) -> ColumnElement[bool]:

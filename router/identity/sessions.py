@@ -22,6 +22,7 @@ from router.identity.revoke import revoke_sessions, touched_sessions
 from router.identity.session import Session
 from router.storage.lookup import PENDING, Lookup, Pending
 from router.storage.schema import memberships, new_id, sessions, users
+from router.storage.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +60,11 @@ class SessionRecord:
     remembered: bool
 
 
+def new_token() -> str:
+    """Make a token: 256 random bits (ASVS 7.2.3)."""
+    return secrets.token_urlsafe(32)
+
+
 def key_of(token: bytes | str) -> str:
     """Digest a token into the key under which its session is stored."""
     raw = token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass")
@@ -93,6 +99,7 @@ class Sessions:
         self._clock = clock
         self._seen: dict[str, int] = {}  # when this worker last saw a session used, the latest last
         self._unwritten: dict[str, int] = {}
+        self._room = WaitingRoom("sessions")
         self._lookup: Lookup[Session] = Lookup(
             "session",
             self._load,
@@ -100,7 +107,7 @@ class Sessions:
             _SESSION.dump_json,
             _SESSION.validate_json,
             capacity=capacity,
-            serve_stale=True,
+            room=self._room,
             position=lambda: feed.position,
         )
         feed.subscribe("session", self._lookup.drop)
@@ -121,16 +128,19 @@ class Sessions:
             return session
         return self._current(session) or PENDING
 
-    async def find(self, token: str) -> Session | None:
+    async def find(self, token: str, asker: str = "") -> Session | None:
         """Find the session of a token: None when it ended, was revoked, or never was.
 
+        ``asker`` is the client's address, or its network's.
+
         A session that looks ended is read again from the database first, since another worker may have seen
-        it used. Raises ``Unavailable`` when it is not in memory and the database is away.
+        it used. Raises ``Unavailable`` when it is not in memory and the database is away, and when too many
+        strangers' tokens are looked for.
         """
         if len(token) != TOKEN_LENGTH:
             return None
         key = key_of(token)
-        session = await self._lookup.find(key)
+        session = await self._lookup.find(key, asker)
         if session is None:
             return None
         return self._current(session) or await self._read_again(key)
@@ -159,7 +169,7 @@ class Sessions:
         for being idle, only at the session's absolute end. Raises ``Conflict("user_changed")`` when the user
         was disabled, removed or given another password since ``user`` was read.
         """
-        token = secrets.token_urlsafe(32)
+        token = new_token()
         session = Session(
             key=key_of(token),
             id=new_id("ses"),
@@ -285,7 +295,8 @@ class Sessions:
         self._seen[key] = at
 
     async def _read_again(self, key: str) -> Session | None:
-        session = await self._load(key)
+        async with self._room.turn(known=True):
+            session = await self._load(key)
         if session is None:
             self._lookup.drop(key)  # so that it comes to be remembered as absent
         else:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why nobody was signed in, as far as the person who tried may know.
+    """Why nobody was signed in, or nothing else was done, as far as the person who tried may know.
 
     ``retry_after`` is in seconds, where waiting would help.
     """
 
-    code: Literal["sign_in_refused", "too_many_attempts"]
+    code: Literal["sign_in_refused", "too_many_attempts", "password_wrong"]
     sentence: str
     retry_after: int | None = None
 
@@ -81,7 +81,7 @@ class SignIn:
         account, plausible = _account(email)
         verdict = await self._throttle.spend(tenant_id, account, address, now)
         if isinstance(verdict, Wait):
-            return _too_many(verdict.seconds)
+            return too_many(verdict.seconds)
         user = await self._users.find_by_email(tenant_id, account) if plausible else None
         stored = None if user is None or user.disabled else user.password_hash
         if not await self._passwords.verify(stored, password) or user is None:
@@ -113,7 +113,8 @@ def _account(email: str) -> tuple[str, bool]:
         return email[:500].casefold(), False
 
 
-def _too_many(seconds: int) -> Refused:
+def too_many(seconds: int) -> Refused:
+    """Refuse for ``seconds``, told in minutes."""
     minutes = max(1, round(seconds / 60))
     wait = f"{minutes} minutes" if minutes > 1 else "a minute"
     return Refused("too_many_attempts", f"Too many attempts. Please try again in {wait}.", seconds)

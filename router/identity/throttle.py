@@ -11,6 +11,10 @@ never spends what stands behind it:
    so strangers can use this budget up and still lock nobody out of a known place.
 
 Attempts for accounts that do not exist are counted alike, so the answer tells nothing about an account.
+
+Forms that have a mail sent (``ask-…``) have budgets of their own, for each such form, in the same order.
+Those of an account are below what the outbox lets one recipient have (storage/outbox.py), so that strangers
+who use them up leave some for its owner, at a place from where they signed in before.
 """
 
 from __future__ import annotations
@@ -41,6 +45,11 @@ NETWORK: Final = Budget("network", 200, 900)
 PAIR: Final = Budget("pair", 10, 900, floor=5)  # a person mistypes a few times, always at the same worker
 PAIR_DAY: Final = Budget("pair-day", 100, 86_400)
 ACCOUNT: Final = Budget("account", 100, 86_400)
+
+ASK_NETWORK: Final = Budget("ask-network", 50, 900)
+ASK_PAIR: Final = Budget("ask-pair", 4, 900, floor=4)
+ASK_ACCOUNT: Final = Budget("ask-account", 3, 3600, floor=3)
+ASK_ACCOUNT_DAY: Final = Budget("ask-account-day", 10, 86_400, floor=3)
 
 
 @dataclass(frozen=True, slots=True)

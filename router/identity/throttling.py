@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 
 from router.identity.throttle import (
     ACCOUNT,
+    ASK_ACCOUNT,
+    ASK_ACCOUNT_DAY,
+    ASK_NETWORK,
+    ASK_PAIR,
     KNOWN_FOR,
     NETWORK,
     PAIR,
     PAIR_DAY,
     Allowed,
+    Budget,
     Tally,
     Wait,
     fingerprint,
@@ -20,9 +25,11 @@ from router.identity.throttle import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from router.storage.cache import Cache
+
+_Spending = tuple[Budget, tuple[str, ...]]
 
 
 class Throttle:
@@ -53,26 +60,42 @@ class Throttle:
         ``Unavailable`` where only the database could tell and it is away.
         """
         network = network_of(address)
-        for budget, subject in (
-            (NETWORK, (network,)),
-            (PAIR, (tenant_id, email, network)),
-            (PAIR_DAY, (tenant_id, email, network)),
-        ):
-            verdict = await self._count(tally(budget, subject, now), now)
-            if isinstance(verdict, Wait):
-                return verdict
-        if await self._cache.get(_known_key(tenant_id, email, network)) is not None:
-            return Allowed()
-        verdict = await self._count(tally(ACCOUNT, (tenant_id, email), now), now)
-        if isinstance(verdict, Wait) and await self._signed_in_from(tenant_id, email, network):
-            return Allowed()
-        return verdict
+        place, account = (tenant_id, email, network), (tenant_id, email)
+        here = [(NETWORK, (network,)), (PAIR, place), (PAIR_DAY, place)]
+        return await self._judge(here, [(ACCOUNT, account)], place, now)
+
+    async def ask(self, form: str, tenant_id: str, email: str, address: str, now: float) -> Allowed | Wait:
+        """Count one use of a form that has a mail sent to an address, as :meth:`spend` does."""
+        network = network_of(address)
+        place, account = (tenant_id, email, network), (form, tenant_id, email)
+        here = [(ASK_NETWORK, (form, network)), (ASK_PAIR, (form, *place))]
+        return await self._judge(here, [(ASK_ACCOUNT, account), (ASK_ACCOUNT_DAY, account)], place, now)
 
     async def succeeded(self, tenant_id: str, email: str, address: str, now: float) -> None:
         """Remember that the account's owner signs in from here, and give the short budget back."""
         network = network_of(address)
         await self._cache.delete(tally(PAIR, (tenant_id, email, network), now).key)
         await self._cache.set(_known_key(tenant_id, email, network), b"1", KNOWN_FOR)
+
+    async def _judge(
+        self,
+        here: Sequence[_Spending],
+        anywhere: Sequence[_Spending],
+        place: tuple[str, str, str],
+        now: float,
+    ) -> Allowed | Wait:
+        """Count in the budgets of ``here``, then in those of ``anywhere`` unless the place is known."""
+        for budget, subject in here:
+            verdict = await self._count(tally(budget, subject, now), now)
+            if isinstance(verdict, Wait):
+                return verdict
+        if await self._cache.get(_known_key(*place)) is not None:
+            return Allowed()
+        for budget, subject in anywhere:
+            verdict = await self._count(tally(budget, subject, now), now)
+            if isinstance(verdict, Wait):
+                return Allowed() if await self._signed_in_from(*place) else verdict
+        return Allowed()
 
     async def _signed_in_from(self, tenant_id: str, email: str, network: str) -> bool:
         addresses = await self._addresses(tenant_id, email)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from router.errors import NotFound
 from router.identity.revoke import touched_sessions
 from router.identity.user import User
-from router.storage.schema import memberships, sessions, tenants, users
+from router.storage.schema import memberships, sessions, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,14 +82,6 @@ async def leave_customer(connection: AsyncConnection, user_id: str, customer: st
     chosen = (sessions.c.user_id == user_id) & (sessions.c.customer == customer)
     await touched_sessions(connection, chosen, update(sessions).values(customer=None))
     return True
-
-
-async def name_of_tenant(connection: AsyncConnection, tenant_id: str) -> str:
-    """Read what a tenant is called. Raises ``NotFound("no_such_tenant")``."""
-    name = await connection.scalar(select(tenants.c.name).where(tenants.c.id == tenant_id))
-    if name is None:
-        raise NotFound("no_such_tenant", "There is no such tenant.")
-    return str(name)
 
 
 async def _insert_membership(connection: AsyncConnection, user_id: str, customer: str, now: int) -> None:

@@ -13,6 +13,7 @@ from router.errors import BadInput, Conflict, NotFound
 from router.hostname import Hostname
 from router.identity.passwords import check_new_password
 from router.identity.revoke import revoke_sessions
+from router.identity.tenant_facts import tenant_facts
 from router.identity.user import User
 from router.identity.user_rows import (
     find_user,
@@ -20,7 +21,6 @@ from router.identity.user_rows import (
     insert_user,
     join_customer,
     leave_customer,
-    name_of_tenant,
 )
 from router.storage.changes import record
 from router.storage.schema import new_id, sessions, users
@@ -199,7 +199,7 @@ class Users:
 
     async def _name_of(self, tenant_id: str) -> str:
         async with self._database.read() as connection:
-            return await name_of_tenant(connection, tenant_id)
+            return (await tenant_facts(connection, tenant_id)).name
 
 
 async def _locked(connection: AsyncConnection, user_id: str) -> User:
