@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.portal.content_coding import accepts_gzip
+
 if TYPE_CHECKING:
     from router.identity.signing_keys import SigningKeys
     from router.portal.assets import Assets
@@ -33,7 +35,12 @@ class Documents:
             raise web.HTTPNotFound
         kept = _FOR_EVER if asset.address == request.path else "no-store"
         headers = {"Cache-Control": kept, "Content-Security-Policy": _STATIC_CSP}
-        return web.Response(body=asset.body, content_type=asset.content_type, headers=headers)
+        body = asset.body
+        if asset.gzipped is not None:
+            headers["Vary"] = "Accept-Encoding"
+            if accepts_gzip(",".join(request.headers.getall("Accept-Encoding", []))):
+                headers["Content-Encoding"], body = "gzip", asset.gzipped
+        return web.Response(body=body, content_type=asset.content_type, headers=headers)
 
     async def jwks(self, _request: web.Request) -> web.Response:
         """GET the public keys as a JSON Web Key Set (RFC 7517 section 5)."""

@@ -69,13 +69,14 @@ def look_of(tenant: Tenant | None, theme: Theme) -> Look:
     """Say how a tenant's pages look in a theme, or nobody's pages where there is no tenant."""
     branding = tenant.branding if tenant is not None else _NOBODY
     letters = monogram(branding.shown_name)
+    shown = tenant is not None and tenant.status == "active"  # a closed portal answers with this page alone
     style, csp = _style(branding.theme_colour, theme.assets[STYLE].body)
     icon = _icon(letters, branding.theme_colour)
     return Look(
         name=branding.shown_name,
         branding=branding,
         monogram=letters,
-        logo=None if branding.logo is None else _logo(branding.logo),
+        logo=_logo(branding.logo) if branding.logo is not None and shown else None,
         icon=icon if branding.favicon is None else IMAGES + branding.favicon.fingerprint,
         palette=make_palette(branding.theme_colour),
         style=style,
