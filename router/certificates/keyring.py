@@ -15,9 +15,7 @@ Of a vault and a folder that both have a name, the vault wins (record.choose).
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from router.certificates.names import wildcard_over
@@ -26,9 +24,10 @@ from router.certificates.served import Contexts, Served
 from router.certificates.vault import SealedCertificate
 from router.errors import Unavailable
 from router.storage.lookup import Lookup
+from router.storage.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from router.certificates.folder import CertificateFolder
     from router.certificates.record import StoredCertificate
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
     from router.certificates.vault import Vault
     from router.storage.changes import ChangeFeed
     from router.storage.lookup import Pending
-
-_AT_ONCE: Final = 2
-"""Questions to the database at once, about new names and about known ones: half of its pool at most."""
-
-_WAITING: Final = 1_000
-"""Names that may wait for their turn; more are turned away."""
 
 _WILDCARDS: Final = 1_000
 """Wildcards of the platform's own certificates kept in memory."""
@@ -63,14 +56,10 @@ class Keyring:
         self._folder = folder
         self._clock = clock
         # Hostnames that a tenant holds or a certificate names; the wildcards for all other hostnames.
-        self._named = _lookup("certificate", self._load_named, capacity)
-        self._wild = _lookup("wildcard certificate", self._load_wild, _WILDCARDS)
+        self._room = WaitingRoom("certificates")
+        self._named = _lookup("certificate", self._load_named, capacity, self._room)
+        self._wild = _lookup("wildcard certificate", self._load_wild, _WILDCARDS, self._room)
         self._contexts = Contexts(self._opened, capacity=capacity)
-        self._strangers = asyncio.Semaphore(_AT_ONCE)
-        self._acquaintances = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
-        self.turned_away = 0
-        """Names turned away because too many were waiting."""
         folder.subscribe(self.drop)
         feed.subscribe("certificate", self.drop)
         feed.subscribe("hostname", self._drop_hostname)
@@ -79,7 +68,7 @@ class Keyring:
     def __repr__(self) -> str:
         return (
             f"<Keyring of {len(self._contexts)} contexts, {self._contexts.built} built, "
-            f"{self._waiting} waiting, {self.turned_away} turned away; {self._named!r}, {self._wild!r}>"
+            f"{self._room!r}; {self._named!r}, {self._wild!r}>"
         )
 
     def peek(self, name: str) -> Served | Literal[Pending.PENDING] | None:
@@ -139,30 +128,16 @@ class Keyring:
         return await self._contexts.get(chosen, None) if chosen else await self._find_wild(name)
 
     async def _load_named(self, hostname: str) -> Served | None:
-        async with self._turn(known=self._named.remembers(hostname)):
-            found = await self._vault.candidates(hostname)
-            chosen = self._chosen((*found.certificates, *self._files(hostname)), hostname)
-            if found.holder is None and chosen and hostname not in chosen[0].record.names:
-                return None  # nobody's name under a wildcard: remembered once, for all of them, in _wild
-            return await self._contexts.get(chosen, found.holder) if chosen else None
+        found = await self._vault.candidates(hostname)
+        chosen = self._chosen((*found.certificates, *self._files(hostname)), hostname)
+        if found.holder is None and chosen and hostname not in chosen[0].record.names:
+            return None  # nobody's name under a wildcard: remembered once, for all of them, in _wild
+        return await self._contexts.get(chosen, found.holder) if chosen else None
 
     async def _load_wild(self, wildcard: str) -> Served | None:
-        async with self._turn(known=self._wild.remembers(wildcard)):
-            uploads = await self._vault.platform(wildcard)
-            chosen = self._chosen((*uploads, *self._folder.find(wildcard)), wildcard)
-            return await self._contexts.get(chosen, None) if chosen else None
-
-    @asynccontextmanager
-    async def _turn(self, *, known: bool) -> AsyncIterator[None]:
-        if self._waiting >= _WAITING and not known:
-            self.turned_away += 1
-            raise Unavailable("busy", "Too many names are being looked for; try again in a moment.")
-        self._waiting += 1
-        try:
-            async with self._acquaintances if known else self._strangers:
-                yield
-        finally:
-            self._waiting -= 1
+        uploads = await self._vault.platform(wildcard)
+        chosen = self._chosen((*uploads, *self._folder.find(wildcard)), wildcard)
+        return await self._contexts.get(chosen, None) if chosen else None
 
     def _chosen(self, candidates: Iterable[Kept], name: str) -> list[Kept]:
         by_id = {each.record.id: each for each in candidates}
@@ -177,8 +152,10 @@ class Keyring:
         return self._vault.unseal(kept) if isinstance(kept, SealedCertificate) else kept
 
 
-def _lookup(name: str, load: Callable[[str], Awaitable[Served | None]], capacity: int) -> Lookup[Served]:
-    return Lookup(name, load, None, _stays_here, _stays_here, capacity=capacity, serve_stale=True)
+def _lookup(
+    name: str, load: Callable[[str], Awaitable[Served | None]], capacity: int, room: WaitingRoom
+) -> Lookup[Served]:
+    return Lookup(name, load, None, _stays_here, _stays_here, capacity=capacity, room=room)
 
 
 def _stays_here(_: object) -> NoReturn:

@@ -33,6 +33,7 @@ from router.errors import BadInput, RouterError
 from router.hostname import Hostname, parse_authority
 from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
+from router.storage.waiting_room import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -278,7 +279,8 @@ class Edge:
             try:
                 served = await self._keyring.find(name)
             except RouterError as fault:
-                _log.warning("a certificate could not be looked up", name=name, code=fault.code)
+                if fault.code != BUSY:
+                    _log.warning("a certificate could not be looked up", name=name, code=fault.code)
                 return None
         if served is None:
             _say(accepted, UNRECOGNIZED_NAME)

@@ -26,7 +26,9 @@ from router.edge.decide import (
 )
 from router.edge.visit import Door
 from router.errors import Unavailable
+from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
+from router.storage.waiting_room import BUSY
 
 if TYPE_CHECKING:
     from router.edge.answers import Answer, Answers
@@ -80,16 +82,21 @@ class Reception:
         return self._carry_out(decide(visit, tenant, session, now), visit, now)
 
     async def admit(self, visit: Visit) -> Route | Answer:
-        """The same, for what is not in memory. A database that is away makes it a 503."""
+        """The same, for what is not in memory.
+
+        A database that is away makes it a 503, and so do too many strangers who are looked for already.
+        """
+        asker = network_of(visit.client)
         tenant = session = None
         try:
             if visit.hostname is not None:
-                tenant = await self._directory.find(visit.hostname)
+                tenant = await self._directory.find(visit.hostname, asker)
             token = visit.cookies.token if visit.cookies is not None else None
             if token is not None and tenant is not None:
-                session = await self._sessions.find(token)
+                session = await self._sessions.find(token, asker)
         except Unavailable as fault:
-            _log.warning("a visit could not be looked up", visit=visit.id, code=fault.code)
+            if fault.code != BUSY:
+                _log.warning("a visit could not be looked up", visit=visit.id, code=fault.code)
             return self._answers.error(Refuse(503, "storage_unavailable", tenant), visit)
         now = time.time()
         return self._carry_out(decide(visit, tenant, session, now), visit, now)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from router.storage.cache import Cache
+    from router.storage.waiting_room import WaitingRoom
 
 _log = structlog.get_logger(__name__)
 V = TypeVar("V")
@@ -74,9 +75,9 @@ class Lookup(Generic[V]):
     ``load`` reads the database and gives None for what does not exist. ``encode`` and ``decode`` turn a value
     into the bytes a cache holds and back; ``decode`` raises ``ValueError`` for what it cannot read: a miss.
     ``capacity`` and ``negative_capacity`` bound what is remembered of the present and the absent, apart
-    from each other, so that a stranger's names never push out a tenant. Times are in seconds. ``serve_stale``
-    says whether an outage of the database is bridged with the last known good value. ``position`` is the
-    feed's: whoever drops keys with sequence numbers gives it, or no copy would ever be recent enough.
+    from each other, so that a stranger's names never push out a tenant. Times are in seconds. In ``room``
+    those wait who ask below memory. ``position`` is the feed's: whoever drops keys with sequence numbers
+    gives it, or no copy would ever be recent enough.
     """
 
     def __init__(  # noqa: PLR0913 - most have defaults, which only tests override
@@ -91,7 +92,7 @@ class Lookup(Generic[V]):
         negative_capacity: int = 10_000,
         fresh_for: float = 60.0,
         negative_for: float = 5.0,
-        serve_stale: bool,
+        room: WaitingRoom | None = None,
         position: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,13 +109,13 @@ class Lookup(Generic[V]):
         self._negative_capacity = negative_capacity
         self._fresh_for = fresh_for
         self._negative_for = negative_for
-        self._serve_stale = serve_stale
+        self._room = room
         self._position = position
         self._clock = clock
         self._flights: dict[str, asyncio.Future[V | None]] = {}
         self._drops: OrderedDict[str, int] = OrderedDict()
         self._floor = 0
-        self._doubted: set[str] = set()
+        self._doubted: dict[str, None] = {}  # the latest last
         self._told_undecodable = False
         self._tasks = Tasks()
 
@@ -136,21 +137,21 @@ class Lookup(Generic[V]):
         return entry.value
 
     def remembers(self, key: str) -> bool:
-        """Whether there is a value in memory, fresh or not: whether the key is an old acquaintance."""
-        return key in self._present
+        """Whether the key is an old acquaintance: in memory, fresh or not, or dropped because it changed."""
+        return key in self._present or key in self._drops or key in self._doubted
 
-    async def find(self, key: str) -> V | None:
-        """Find the value, or None if there is none.
+    async def find(self, key: str, asker: str = "") -> V | None:
+        """Find the value, or None if there is none. ``asker`` is for the waiting room.
 
         Raises ``Unavailable`` when the database is needed and away, and there is no last known good value to
-        bridge that with.
+        bridge that with; and when the waiting room is full.
         """
         known = self.peek(key)
         if known is not PENDING:
             return known
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._start(key)
+            flight = self._start(key, asker)
         return await asyncio.shield(flight)
 
     def drop(self, key: str, sequence: int = 0) -> None:
@@ -185,8 +186,6 @@ class Lookup(Generic[V]):
         self._floor = max(self._floor, self._position())
         self._flights.clear()
         self._absent.clear()
-        if not self._serve_stale:
-            self._present.clear()
         for entry in self._present.values():
             entry.fresh_until = 0.0
 
@@ -194,17 +193,17 @@ class Lookup(Generic[V]):
         """End the flights that are under way."""
         await self._tasks.close()
 
-    def _start(self, key: str) -> asyncio.Future[V | None]:
+    def _start(self, key: str, asker: str) -> asyncio.Future[V | None]:
         flight: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         # A flight that everybody stopped waiting for may fail unheard; the database has logged its outage.
         flight.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._flights[key] = flight
-        self._tasks.start(self._fly(key, flight), name=f"find {self._name}")
+        self._tasks.start(self._fly(key, asker, flight), name=f"find {self._name}")
         return flight
 
-    async def _fly(self, key: str, flight: asyncio.Future[V | None]) -> None:
+    async def _fly(self, key: str, asker: str, flight: asyncio.Future[V | None]) -> None:
         try:
-            copy = await self._fetch(key)
+            copy = await self._in_turn(key, asker)
         except BaseException as fault:
             flight.cancel() if isinstance(fault, asyncio.CancelledError) else flight.set_exception(fault)
             self._land(key, flight)
@@ -222,6 +221,12 @@ class Lookup(Generic[V]):
         del self._flights[key]
         return True
 
+    async def _in_turn(self, key: str, asker: str) -> _Copy[V]:
+        if self._room is None:
+            return await self._fetch(key)
+        async with self._room.turn(known=self.remembers(key), asker=asker):
+            return await self._fetch(key)
+
     async def _fetch(self, key: str) -> _Copy[V]:
         cached = await self._cached(key)
         if cached is not None:
@@ -231,7 +236,7 @@ class Lookup(Generic[V]):
             return _Copy(await self._load(key), stamp, _Source.DATABASE)
         except Unavailable:
             known = self._present.get(key) or self._absent.get(key)
-            if known is None or not self._serve_stale:
+            if known is None:
                 raise
             return _Copy(known.value, stamp, _Source.MEMORY)
 
@@ -241,16 +246,18 @@ class Lookup(Generic[V]):
             return
         self._remember(key, copy.value, self._negative_for if copy.value is None else self._fresh_for)
         if copy.source is _Source.DATABASE:
-            self._doubted.discard(key)
+            self._doubted.pop(key, None)
             await self._share(key, copy)
 
     def _oldest_good(self, key: str) -> int:
         return max(self._floor, self._drops.get(key, 0))
 
     def _doubt(self, key: str) -> None:
-        self._doubted.add(key)
+        self._doubted[key] = None
         if len(self._doubted) > _DROPS:
-            self._doubted.pop()
+            # The feed has named that one's change by now, or soon will: until then, older copies are refused.
+            del self._doubted[next(iter(self._doubted))]
+            self._floor = max(self._floor, self._position())
 
     def _remember(self, key: str, value: V | None, fresh_for: float) -> None:
         self._present.pop(key, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import TypeAdapter
 
 from router.storage.lookup import Lookup, Pending
+from router.storage.waiting_room import WaitingRoom
 from router.tenants.rows import holder_of
 from router.tenants.tenant import Tenant
 
@@ -49,7 +50,7 @@ class Directory:
             _TENANT.dump_json,
             _TENANT.validate_json,
             capacity=capacity,
-            serve_stale=True,
+            room=WaitingRoom("hostnames"),
             position=lambda: feed.position,
         )
         feed.subscribe("hostname", self._lookup.drop)
@@ -59,9 +60,12 @@ class Directory:
         """Answer from memory alone: the tenant, None for a name known to be nobody's, or PENDING."""
         return self._lookup.peek(hostname)
 
-    async def find(self, hostname: Hostname) -> Tenant | None:
-        """Answer from wherever it is known. Raises ``Unavailable`` when nothing below answers."""
-        return await self._lookup.find(hostname)
+    async def find(self, hostname: Hostname, asker: str = "") -> Tenant | None:
+        """Answer from wherever it is known. ``asker`` is the client's address, or its network's.
+
+        Raises ``Unavailable`` when nothing below answers, and when too many strangers' names are looked for.
+        """
+        return await self._lookup.find(hostname, asker)
 
     async def close(self) -> None:
         """End the lookups that are under way."""

@@ -283,7 +283,7 @@ async def test_made_up_names_are_bounded_in_every_way(world: World) -> None:
     found = await asyncio.gather(*(world.keyring.find(f"x{number}.portal.test") for number in range(400)))
     assert len({id(each) for each in found}) == 1
     assert world.vault.most <= 2
-    assert "2 contexts, 2 built, 0 waiting, 0 turned away" in repr(world.keyring)
+    assert "2 contexts, 2 built, <WaitingRoom certificates: 0 waiting, 0 turned away>" in repr(world.keyring)
     assert world.keyring.peek("acme.portal.test") is tenants
 
 

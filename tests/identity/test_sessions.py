@@ -62,6 +62,24 @@ async def test_unknown_token_is_remembered_as_absent(worker: Worker) -> None:
     assert worker.sessions.peek(token) is None
 
 
+async def test_a_flood_of_made_up_tokens_has_an_end(worker: Worker) -> None:
+    """One client's tokens beyond those that may wait are turned away; another's session is found."""
+    token = await worker.signed_in()
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(_tried(worker, f"{number:043}")) for number in range(1_000)]
+        await asyncio.sleep(0)
+        assert await worker.sessions.find(token, "192.0.2.2") is not None
+    assert {each.result() for each in flood} == {"nobody", "busy"}
+    assert await _tried(worker, "A" * 43) == "nobody"
+
+
+async def _tried(worker: Worker, token: str) -> str:
+    try:
+        return "nobody" if await worker.sessions.find(token, "192.0.2.1") is None else "a session"
+    except Unavailable as fault:
+        return fault.code
+
+
 @pytest.mark.parametrize("token", ["", "x", "A" * 42, "A" * 44, "A" * 4096, "\0" * 10, "é" * 5])
 async def test_what_cannot_be_a_token_is_no_session(worker: Worker, token: str) -> None:
     """A malformed cookie is absent without anything being asked."""

@@ -81,7 +81,6 @@ async def _worker(url: str, redis: str | None, *, period: float) -> Worker:
         str.encode,
         bytes.decode,
         capacity=100,
-        serve_stale=True,
         position=lambda: feed.position,
     )
     feed.subscribe("tenant", names.drop)

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from router.errors import Unavailable
 from router.storage.cache import MAX_VALUE, MemoryCache
 from router.storage.lookup import PENDING, Lookup
+from router.storage.waiting_room import WaitingRoom
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Truth:
         *,
         capacity: int = 100,
         negative_capacity: int = 10,
-        serve_stale: bool = True,
+        room: WaitingRoom | None = None,
         decode: Callable[[bytes], str] = bytes.decode,
     ) -> Lookup[str]:
         """Make a lookup over this database."""
@@ -56,7 +57,7 @@ class Truth:
             decode,
             capacity=capacity,
             negative_capacity=negative_capacity,
-            serve_stale=serve_stale,
+            room=room,
             position=lambda: self.position,
             clock=lambda: self.now,
         )
@@ -157,7 +158,7 @@ async def test_a_load_with_a_fault_is_told_and_logged(truth: Truth) -> None:
     async def broken(key: str) -> str | None:
         raise ZeroDivisionError(key)
 
-    lookup = Lookup[str]("thing", broken, None, str.encode, bytes.decode, capacity=1, serve_stale=True)
+    lookup = Lookup[str]("thing", broken, None, str.encode, bytes.decode, capacity=1)
     with capture_logs() as logs, pytest.raises(ZeroDivisionError):
         await lookup.find("a")
     await until(lambda: bool(logs))
@@ -259,6 +260,42 @@ async def test_forgotten_drops_are_still_respected(
     assert await other.find("a") == "two"
 
 
+async def test_forgotten_doubts_are_still_respected(
+    truth: Truth, shared: MemoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More keys in doubt than can be remembered: no copy from before the oldest of them is believed."""
+    monkeypatch.setattr("router.storage.lookup._DROPS", 3)
+    truth.position = 1
+    await truth.lookup(shared).find("a")
+    await until(lambda: _present(shared, "thing:a"))
+    truth.rows["a"] = "two"
+    truth.position = 2
+    other = truth.lookup(shared)
+    for key in ["a", "b", "c", "d"]:
+        other.drop(key)
+    assert await other.find("a") == "two"
+
+
+async def test_who_was_known_does_not_wait_for_strangers(truth: Truth) -> None:
+    """Fresh no more, or dropped because it changed: an acquaintance is looked up past a line of strangers."""
+    truth.rows["b"] = "two"
+    lookup = truth.lookup(room=WaitingRoom("test", at_once=1))
+    await lookup.find("a")
+    await lookup.find("b")
+    truth.now += 60
+    lookup.drop("b", 1)
+    truth.position = 1
+    truth.open.clear()
+    truth.loads.clear()
+    async with asyncio.TaskGroup() as group:
+        for key in ("x", "y", "z", "a", "b"):
+            group.create_task(lookup.find(key))
+        await until(lambda: asyncio.sleep(0, len(truth.loads) == 2))
+        assert truth.loads == ["x", "a"]
+        truth.open.set()
+    assert set(truth.loads) == {"x", "y", "z", "a", "b"}
+
+
 async def test_the_cache_saves_another_worker_the_load(truth: Truth, shared: MemoryCache) -> None:
     """What one worker loaded, another finds in the cache; what does not exist is not put there."""
     await truth.lookup(shared).find("a")
@@ -357,16 +394,6 @@ async def test_what_was_revoked_is_not_bridged(truth: Truth) -> None:
         await lookup.find("a")
 
 
-async def test_bridging_can_be_forbidden(truth: Truth) -> None:
-    """A lookup that does not serve stale values says Unavailable instead."""
-    lookup = truth.lookup(serve_stale=False)
-    await lookup.find("a")
-    truth.now += 60
-    truth.away = True
-    with pytest.raises(Unavailable):
-        await lookup.find("a")
-
-
 async def test_clear_has_everything_read_anew(truth: Truth, shared: MemoryCache) -> None:
     """After ``clear`` neither memory nor older copies in the cache are believed, but an outage is bridged."""
     lookup = truth.lookup(shared)
@@ -421,7 +448,7 @@ async def test_the_one_used_longest_ago_goes_first(truth: Truth) -> None:
 async def test_keys_of_two_lookups_never_collide(truth: Truth, shared: MemoryCache) -> None:
     """A name cannot hold the colon that separates it from the key."""
     with pytest.raises(ValueError, match="colon"):
-        Lookup[str]("a:b", truth.load, shared, str.encode, bytes.decode, capacity=1, serve_stale=True)
+        Lookup[str]("a:b", truth.load, shared, str.encode, bytes.decode, capacity=1)
 
 
 async def test_closing_ends_what_is_under_way(truth: Truth) -> None:

@@ -92,6 +92,29 @@ async def test_a_strangers_name_is_known_to_be_nobodys(node: Node) -> None:
     assert node.directory.peek(Hostname.parse("nobody.example")) is None
 
 
+async def test_a_flood_of_made_up_names_has_an_end(node: Node) -> None:
+    """Names beyond those that may wait are turned away, more of one asker's than of all; a tenant is not."""
+    await node.registry.add("acme", FORM, actor="ada")
+    await node.told_of(ADDRESS, 1)
+    names = [Hostname.parse(f"x{number}.evil.example") for number in range(1_400)]
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(_find(node, name, "192.0.2.1")) for name in names]
+        await asyncio.sleep(0)
+        assert await node.directory.find(ADDRESS, "192.0.2.2") is not None
+    assert 200 <= sum(each.result() != "busy" for each in flood) < 1_000
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(_find(node, name, name)) for name in names]
+    assert sum(each.result() == "busy" for each in flood) > 0
+    assert await _find(node, Hostname.parse("nobody.example"), "192.0.2.1") == "nobody"
+
+
+async def _find(node: Node, hostname: Hostname, asker: str) -> str:
+    try:
+        return "nobody" if await node.directory.find(hostname, asker) is None else "a tenant"
+    except Unavailable as fault:
+        return fault.code
+
+
 async def test_only_an_active_claim_is_found(node: Node) -> None:
     """Pending and released hostnames are unknown, as if they had never existed; both addresses answer."""
     await node.registry.add("acme", replace(FORM, external_domain=EXTERNAL), actor="ada")
