@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from babel import Locale
-from babel.dates import format_date, format_time, format_timedelta, get_datetime_format
+from babel.dates import format_date, format_time, format_timedelta
 
 from router.languages.catalogue import catalogues_in, read_catalogue
 from router.languages.choice import SOURCE, choose_language
@@ -62,11 +62,10 @@ class Texts:
         return format_date(datetime.fromtimestamp(at, zone), "long", self._locale)
 
     def date_time(self, at: float, zone: tzinfo = UTC) -> str:
-        """Say a day and an hour with its zone: ``22. November 2026, 19:16 UTC``."""
+        """Say a day and an hour with its zone: ``22. November 2026 um 19:16 UTC``."""
         moment = datetime.fromtimestamp(at, zone)
-        time = format_time(moment, "short", zone, self._locale)
-        pattern = str(get_datetime_format("long", self._locale)).replace("'", "")
-        return f"{pattern.format(time, self.date(at, zone))} {moment.tzname()}"
+        time = f"{format_time(moment, 'short', zone, self._locale)} {moment.tzname()}"
+        return self.gettext("%(date)s at %(time)s") % {"date": self.date(at, zone), "time": time}
 
     def ago(self, seconds: float) -> str:
         """Say how long ago something was, in a unit that there are two of: ``vor 36 Stunden``."""

@@ -66,7 +66,7 @@ def _render(source: str, texts: Texts | None, **facts: object) -> str:
         ('{{ npgettext("of a book", "a page", "%(num)s pages", 7) }}', "7 Seiten"),
         ('{% from "macros.html" import say with context %}{{ say() }}', "Auf zwei Zeilen"),
         ("{{ 0 | date }}", "1. Januar 1970"),
-        ("{{ 0 | date_time }}", "1. Januar 1970, 00:00 UTC"),
+        ("{{ 0 | date_time }}", "1. Januar 1970 um 00:00 UTC"),
         ("{{ 300 | ago }}", "vor 5 Minuten"),
         ("{{ 300 | duration }}", "5 Minuten"),
     ],

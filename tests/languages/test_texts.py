@@ -43,10 +43,10 @@ def test_english_counts_like_english() -> None:
 @pytest.mark.parametrize(
     ("code", "date", "date_time"),
     [
-        ("de", "22. November 2026", "22. November 2026, 12:00 UTC"),
-        ("en", "22 November 2026", "22 November 2026, 12:00 UTC"),
-        ("es", "22 de noviembre de 2026", "22 de noviembre de 2026, 12:00 UTC"),
-        ("fr", "22 novembre 2026", "22 novembre 2026, 12:00 UTC"),
+        ("de", "22. November 2026", "22. November 2026 um 12:00 UTC"),
+        ("en", "22 November 2026", "22 November 2026 at 12:00 UTC"),
+        ("es", "22 de noviembre de 2026", "22 de noviembre de 2026 (12:00 UTC)"),
+        ("fr", "22 novembre 2026", "22 novembre 2026 à 12:00 UTC"),
     ],
 )
 def test_dates_have_the_form_of_the_language(code: str, date: str, date_time: str) -> None:
@@ -59,7 +59,7 @@ def test_dates_have_the_form_of_the_language(code: str, date: str, date_time: st
 def test_an_hour_is_said_in_the_zone_asked_for() -> None:
     """Another zone moves the hour, the day and the zone's name together."""
     texts = LANGUAGES.texts("de")
-    assert texts.date_time(NOON, timezone(timedelta(hours=13))) == "23. November 2026, 01:00 UTC+13:00"
+    assert texts.date_time(NOON, timezone(timedelta(hours=13))) == "23. November 2026 um 01:00 UTC+13:00"
 
 
 @pytest.mark.parametrize(
