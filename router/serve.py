@@ -18,7 +18,6 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +36,7 @@ from router.console.budgets import Budgets
 from router.console.token_finder import TokenFinder
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
+from router.edge.dial import NAME_SHARE
 from router.edge.house import House
 from router.edge.limits import Limits
 from router.edge.listener import Edge
@@ -87,7 +87,7 @@ from router.storage.sealing import Sealer, load_or_create_key
 from router.tenants.directory import Directory
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
-from router.tenants.upstream_address import default_upstreams, forbidden
+from router.tenants.upstream_address import default_upstreams, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -289,14 +289,13 @@ def _house(
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
     private = settings.allow_private_upstreams
-    # Two thirds for the name leave a third for the connection.
-    name_servers = NameServers(settings.resolvers, patience=settings.connect_timeout * 2 / 3)
+    name_servers = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
     pools = UpstreamPools(
         limits,
         deadlines,
         resolver=Resolver(name_servers, tasks),
         platform_domain=settings.platform_domain,
-        forbidden=lambda address: forbidden(ip_address(address), allow_private=private),
+        forbidden=partial(refused, allow_private=private),
     )
     stack.callback(pools.abort_all)
     routes = Routes(

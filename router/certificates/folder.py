@@ -71,6 +71,11 @@ class CertificateFolder:
         """Every certificate the folder serves."""
         return [each.serving.record for each in self._watched.values() if each.serving]
 
+    @property
+    def readable(self) -> bool:
+        """Whether the folder itself could be read, the last time it was looked at."""
+        return self._readable
+
     def faults(self) -> dict[str, str]:
         """The groups of files that did not pass, each with the sentence that says why."""
         return {name: each.fault for name, each in self._watched.items() if each.fault}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from router.certificates.record import Source, StoredCertificate
+    from router.certificates.record import CertificateRecord, Source, StoredCertificate
     from router.certificates.vault import SealedCertificate
 
     Kept = SealedCertificate | StoredCertificate
@@ -26,9 +26,10 @@ _Key = tuple[str | None, tuple[tuple[str, str], ...]]
 class Served:
     """A TLS context and what it stands for.
 
-    ``names`` are those that every certificate in the context carries. ``tenant_id`` is the tenant that the
-    context belongs to, none for names that nobody holds: a request for another tenant's host does not belong
-    on this connection. ``certificate_id`` is ``folder:…`` for files. ``not_after`` is in unix seconds.
+    ``records`` are the certificates in it: the best, and then one for each further kind of key. ``names`` are
+    those that every one of them carries. ``tenant_id`` is the tenant that the context belongs to, none for
+    names that nobody holds: a request for another tenant's host does not belong on this connection.
+    ``certificate_id`` is ``folder:…`` for files. ``not_after`` is in unix seconds.
     """
 
     context: ssl.SSLContext
@@ -37,6 +38,7 @@ class Served:
     not_after: int
     origin: Source
     tenant_id: str | None
+    records: tuple[CertificateRecord, ...] = ()
 
     def covers(self, hostname: str) -> bool:
         """Whether the certificate shown covers ``hostname``; if not, a request for it deserves a 421."""
@@ -89,4 +91,5 @@ class Contexts:
             not_after=best.not_after,
             origin=best.source,
             tenant_id=tenant_id,
+            records=tuple(each.record for each in certificates),
         )

@@ -13,6 +13,7 @@ from router.hostname import Hostname
 from router.tenants.claims import SERVED, Claim
 
 if TYPE_CHECKING:
+    from router.certificates.record import CertificateRecord
     from router.tenants.rows import TenantRecord
 
 
@@ -26,18 +27,28 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The certificate that a client is shown. ``why`` says how it came to be this one."""
+    """The certificate that a client is shown. ``why`` says how it came to be this one.
+
+    ``beside`` are those for clients that understand another kind of key.
+    """
 
     id: str
     names: tuple[str, ...]
     not_after: int
     covers: bool
     why: str
+    key_type: str = "ecdsa"
+    beside: tuple[CertificateRecord, ...] = ()
+
+    @property
+    def first_to_end(self) -> int:
+        """When the first of them expires."""
+        return min([self.not_after, *(each.not_after for each in self.beside)])
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """An upstream that was just asked for a connection; ``fault`` says what happened, none if it answered."""
+    """An upstream that was just connected to, TLS included; ``fault`` is none if that went well."""
 
     url: str
     fault: str | None
@@ -48,7 +59,7 @@ class Facts:
     """Everything that is known about a hostname.
 
     ``claim`` is the one that holds it, or the only one there is; ``record`` its tenant. ``file_faults`` are
-    files in certs/ that were not taken.
+    files in certs/ that were not taken, or that the folder cannot be read.
     """
 
     hostname: Hostname
@@ -101,11 +112,21 @@ def _with_certificate(facts: Facts, now: float) -> Fault | None:
         external = facts.claim is not None and facts.claim.kind == "external"
         owner = f"--tenant {facts.claim.slug}" if facts.claim and external else "--platform"
         hint = f"tenant-router certificate upload CHAIN.pem KEY.pem {owner}"
-        return Fault("no_certificate", f"No certificate covers {facts.hostname}. See: {hint}")
-    if shown.not_after < now:
-        sentence = f"The certificate expired on {when(shown.not_after)}: upload its successor."
+        sentence = f"No certificate covers {facts.hostname}. See: {hint}"
+        return Fault("no_certificate", sentence + _or_a_file(facts))
+    if shown.first_to_end < now:
+        sentence = f"The certificate expired on {when(shown.first_to_end)}: upload its successor."
         return Fault("certificate_expired", sentence)
     return None
+
+
+def _or_a_file(facts: Facts) -> str:
+    """Name the files that may be meant; the running router may know more than was just read."""
+    if not facts.file_faults:
+        return ""
+    refused = " ".join(facts.file_faults)
+    kept = "A running router serves what it took in of them before, until it is restarted."
+    return f". Or mend what was not taken from the certificate folder. {refused} {kept}"
 
 
 def _with_upstreams(facts: Facts) -> Fault | None:

@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import ssl
 import time
-from ipaddress import ip_address
-from socket import gaierror
-from typing import TYPE_CHECKING, Annotated, Final
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from cyclopts import Parameter
 
 from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
 from router.cli.output import AsJson, Exit, Record, show_record, when
 from router.cli.tenant import described_claim, portal_url
-from router.errors import BadSettings
+from router.errors import BadSettings, Unavailable
 from router.hostname import Hostname
+from router.observe.tasks import Tasks
 from router.tenants.claims import SERVED, ClaimState
-from router.tenants.upstream_address import default_upstreams, forbidden, socket_path, split_upstream
+from router.tenants.upstream_address import default_upstreams, refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from router.certificates.folder import CertificateFolder
     from router.certificates.served import Served
     from router.cli.stores import Stores
+    from router.edge.dial import Target
+    from router.edge.resolver import Resolver
+    from router.settings import Settings
     from router.tenants.rows import TenantRecord
-    from router.tenants.tenant import Upstream
+    from router.tenants.tenant import Tenant, Upstream
 
 _DAY: Final = 86_400
+_PASTED: Final = re.compile(r"(?:https?://)?([^/?#@:\s]+)(?::[0-9]{1,5})?(?:[/?#].*)?", re.IGNORECASE)
 
 
 async def explain(
-    host: Annotated[str, Parameter(help="The hostname, as a customer would type it.")],
+    host: Annotated[str, Parameter(help="The hostname, or an address as it is pasted from a browser.")],
     /,
     *,
     as_json: AsJson = False,
@@ -38,7 +46,8 @@ async def explain(
     """Tell what a hostname gets, why, and the first thing that is wrong.
 
     That is: its tenant, the state of its claim, the certificate that is shown,
-    and whether the upstreams answer, asked from where this command runs.
+    and whether the upstreams answer (for https, in TLS), asked from where
+    this command runs, by the rules that the router connects by.
     Exits with 1 when something is wrong.
 
     For example:
@@ -46,7 +55,7 @@ async def explain(
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
 
-    hostname = Hostname.parse(host.strip())
+    hostname = hostname_in(host)
     async with opened() as stores:
         facts = await gather(hostname, stores)
     now, port = time.time(), stores.settings.public_port
@@ -55,6 +64,12 @@ async def explain(
     if not as_json:
         print(f"Wrong: {wrong.sentence}" if wrong else f"All is well: {portal_url(hostname, port)}")
     return Exit.WRONG if wrong else Exit.OK
+
+
+def hostname_in(pasted: str) -> Hostname:
+    """Find the hostname in what was pasted: URL, HOST:PORT or HOST. Raises ``BadInput("bad_hostname")``."""
+    match = _PASTED.fullmatch(pasted.strip())
+    return Hostname.parse(match.group(1) if match else pasted.strip())
 
 
 async def gather(hostname: Hostname, stores: Stores) -> Facts:
@@ -68,7 +83,6 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
     record = await stores.registry.get(claim.slug) if claim else None
     folder = CertificateFolder(stores.settings.certs_dir)
     await folder.look()
-    upstreams = (record.tenant.upstreams or _default_upstreams(stores)) if record else ()
     return Facts(
         hostname=hostname,
         platform_domain=stores.settings.platform_domain,
@@ -76,8 +90,8 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
         claim=claim,
         record=record,
         shown=await _shown(hostname, stores, folder),
-        probes=tuple(await asyncio.gather(*(_probe(each.url, stores) for each in upstreams))),
-        file_faults=tuple(f"{name}: {sentence}" for name, sentence in sorted(folder.faults().items())),
+        probes=await _probes(record.tenant, stores) if record else (),
+        file_faults=_file_faults(folder, stores.settings.certs_dir),
     )
 
 
@@ -97,7 +111,8 @@ async def _shown(hostname: Hostname, stores: Stores, folder: CertificateFolder) 
         return None
     names, covers = tuple(sorted(served.names)), served.covers(hostname)
     why = await _why(served, hostname, stores)
-    return Shown(served.certificate_id, names, served.not_after, covers, why)
+    best, *beside = served.records
+    return Shown(best.id, names, best.not_after, covers, why, best.key_type, tuple(beside))
 
 
 async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
@@ -110,55 +125,88 @@ async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
     return f"the newest upload of {whose} that covers it, {by}"
 
 
-async def _probe(url: str, stores: Stores) -> Probe:
-    """Ask an upstream for a connection, by the rules that the edge connects by."""
-    patience, private = stores.settings.connect_timeout, stores.settings.allow_private_upstreams
-    path = socket_path(url)
+def _file_faults(folder: CertificateFolder, path: Path) -> tuple[str, ...]:
+    if not folder.readable:
+        return (f"{path}: it cannot be read by this user.",)
+    return tuple(f"{name}: {sentence}" for name, sentence in sorted(folder.faults().items()))
+
+
+async def _probes(tenant: Tenant, stores: Stores) -> tuple[Probe, ...]:
+    """Connect to each upstream as the edge would."""
+    from router.edge.dial import NAME_SHARE, Target  # noqa: PLC0415 - see explain
+    from router.edge.name_servers import NameServers  # noqa: PLC0415 - see explain
+    from router.edge.resolver import Resolver  # noqa: PLC0415 - see explain
+
+    upstreams = tenant.upstreams or _default_upstreams(stores)
+    settings = stores.settings
+    async with Tasks() as tasks:
+        names = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
+        resolver = Resolver(names, tasks)
+        targets = [Target.parse(each.url, tenant.forwarding.upstream_ca) for each in upstreams]
+        return tuple(await asyncio.gather(*(_probe(target, resolver, settings) for target in targets)))
+
+
+async def _probe(target: Target, resolver: Resolver, settings: Settings) -> Probe:
+    from router.edge.dial import dial  # noqa: PLC0415 - see explain
+
+    patience, judge = (
+        settings.connect_timeout,
+        partial(refused, allow_private=settings.allow_private_upstreams),
+    )
+    knock = _Knock()
     try:
         async with asyncio.timeout(patience):
-            if path is None:
-                await _knock(*split_upstream(url), private=private)
-            else:
-                await _knock_at_socket(path, private=private)
+            await dial(target, knock, resolver, judge, within=patience)
     except TimeoutError:
-        return Probe(url, f"no answer in {patience:g} seconds")
+        return Probe(target.url, f"no answer in {patience:g} seconds")
     except OSError as fault:
-        return Probe(url, _told_fault(fault))
-    return Probe(url, None)
+        return Probe(target.url, _told_fault(fault))
+    except Unavailable as fault:
+        return Probe(target.url, _told_refusal(fault, target))
+    finally:
+        knock.hang_up()
+    return Probe(target.url, None)
+
+
+class _Knock(asyncio.Protocol):
+    """Somebody who connects and says nothing."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the way out."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def hang_up(self) -> None:
+        """End the connection, if there is one."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _told_fault(fault: OSError) -> str:
     """Say it as the system does: asyncio's own words for a refused connection are none for people."""
-    if isinstance(fault, gaierror) or not fault.errno:
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be believed: {fault.verify_message} (see --upstream-ca)"
+    if isinstance(fault, ssl.SSLError):
+        return f"it does not speak TLS as it should: {fault.reason or fault}"
+    if not fault.errno:
         return str(fault.strerror or fault)
     return os.strerror(fault.errno)
 
 
-async def _knock(host: str, port: int, *, private: bool) -> None:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-    addresses = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
-    if not private and any(map(_private, addresses)):
-        raise OSError(f"{host} leads to a private address, which the settings do not allow")
-    _, writer = await asyncio.open_connection(host, port)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def _knock_at_socket(path: str, *, private: bool) -> None:
-    if not private:
-        raise OSError("a Unix socket is private, which the settings do not allow")
-    _, writer = await asyncio.open_unix_connection(path)
-    writer.close()
-    await writer.wait_closed()
+def _told_refusal(fault: Unavailable, target: Target) -> str:
+    if fault.code != "upstream_forbidden":  # of its name there is no address
+        cause = fault.__cause__
+        return cause.sentence if isinstance(cause, Unavailable) else fault.sentence
+    if target.path:
+        return "a Unix socket is private, which the settings do not allow"
+    return "it leads to a private address, or to a metadata service, which the settings do not allow"
 
 
 def _default_upstreams(stores: Stores) -> tuple[Upstream, ...]:
     settings = stores.settings
     return default_upstreams(settings.default_upstreams, allow_private=settings.allow_private_upstreams)
-
-
-def _private(address: str) -> bool:
-    return forbidden(ip_address(address))
 
 
 def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -> Record:
@@ -194,6 +242,10 @@ def _told(facts: Facts, now: float) -> Record:
         told["certificate"] = ", ".join(shown.names)
         told["why this one"] = shown.why
         told["expires"] = f"{when(shown.not_after)}, {left} days left"
+        if shown.beside:
+            kinds = [(shown.key_type, shown.id, shown.not_after)]
+            kinds += [(each.key_type, each.id, each.not_after) for each in shown.beside]
+            told["kinds of key"] = [f"{key}: {id_}, until {when(ends)}" for key, id_, ends in kinds]
     else:
         told["certificate"] = None
     told["upstreams"] = [f"{probe.url}: {probe.fault or 'answers'}" for probe in facts.probes]
@@ -213,9 +265,14 @@ def _state(record: TenantRecord) -> str:
 def _described_certificate(shown: Shown, now: float) -> Record:
     return {
         "id": shown.id,
+        "key_type": shown.key_type,
         "names": list(shown.names),
         "why": shown.why,
         "covers": shown.covers,
         "not_after": when(shown.not_after),
         "days_left": int((shown.not_after - now) // _DAY),
+        "beside": [
+            {"id": each.id, "key_type": each.key_type, "not_after": when(each.not_after)}
+            for each in shown.beside
+        ],
     }

@@ -21,8 +21,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEAD_START: Final = 0.25
 """Seconds after which the next address is tried beside the one before (RFC 8305 section 5)."""
 
+NAME_SHARE: Final = 2 / 3
+"""Of the time to connect, what the name may take; the rest is for the connection."""
+
 Forbidden = Callable[[str], bool]
-"""Judges an IP address that a tenant's upstream resolves to."""
+"""Judges an IP address that a tenant's upstream resolves to, or the ``unix:/PATH`` that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ async def dial(
     must be one for the host.
     """
     if target.path:
+        if forbidden is not None and forbidden(target.url):
+            raise Unavailable("upstream_forbidden", f"{target} is a socket, which is not allowed.")
         await asyncio.get_running_loop().create_unix_connection(lambda: protocol, target.path)
         return ""
     until = asyncio.get_running_loop().time() + within
@@ -114,13 +119,19 @@ async def _dial_any(target: Target, addresses: list[str], protocol: asyncio.Prot
     """Connect to whoever takes it; one that then fails in TLS, or stalls there, is passed over as well."""
     left = list(addresses)
     share = max(until - asyncio.get_running_loop().time(), 0.0) / len(addresses)
+    met: OSError | None = None
     while True:
-        sock, address = await _first_to_take(left, target.port, min(_HEAD_START, share / 2))
+        try:
+            sock, address = await _first_to_take(left, target.port, min(_HEAD_START, share / 2))
+        except OSError as fault:
+            # What was met at one address says more than that the others took nothing.
+            raise met or fault from None
         left.remove(address)
         try:
             async with asyncio.timeout(share if left else None):
                 await _begin(target, sock, protocol)
-        except OSError:  # ssl.SSLError and TimeoutError are OSErrors too
+        except OSError as fault:  # ssl.SSLError and TimeoutError are OSErrors too
+            met = fault
             if not left:
                 raise
         else:

@@ -144,6 +144,13 @@ def forbidden(address: IPv4Address | IPv6Address, *, allow_private: bool = False
     return not address.is_global or address.is_multicast or address in _IETF
 
 
+def refused(where: str, *, allow_private: bool) -> bool:
+    """Whether nobody may connect to an IP address, or to ``unix:/PATH``, which is as private as can be."""
+    if socket_path(where) is not None:
+        return not allow_private
+    return forbidden(ip_address(where), allow_private=allow_private)
+
+
 def _never_allowed(address: IPv4Address | IPv6Address) -> bool:
     return address.is_link_local or any(
         address.version == network.version and address in network for network in _METADATA

@@ -121,9 +121,15 @@ def authority() -> trustme.CA:
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-def issue(authority: trustme.CA, folder: Path, name: str, *hostnames: str) -> tuple[str, str]:
+def issue(
+    authority: trustme.CA,
+    folder: Path,
+    name: str,
+    *hostnames: str,
+    kind: trustme.KeyType = trustme.KeyType.ECDSA,
+) -> tuple[str, str]:
     """Issue a certificate into NAME.pem and NAME.key, and give both paths."""
-    issued = authority.issue_cert(*hostnames, key_type=trustme.KeyType.ECDSA)
+    issued = authority.issue_cert(*hostnames, key_type=kind)
     chain, key = folder / f"{name}.pem", folder / f"{name}.key"
     chain.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
     key.write_bytes(issued.private_key_pem.bytes())

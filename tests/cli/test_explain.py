@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+import ssl
+import threading
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
+from router.certificates.record import CertificateRecord
 from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
+from router.cli.explain import hostname_in
 from router.cli.output import Exit
 from router.hostname import Hostname
 from router.tenants.claims import Claim, ClaimState
@@ -19,8 +24,6 @@ from tests.cli.conftest import ACME, issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import trustme
 
     from tests.cli.conftest import Shell
 
@@ -45,6 +48,10 @@ RESTING = (
     else None
 )
 EXPIRED = Shown("crt_1", (NAME,), int(NOW) - 1, covers=True, why="it is the newest")
+RSA = CertificateRecord(
+    "crt_2", None, "upload", "active", "rsa", "ab", (NAME,), int(NOW) - 9, int(NOW) - 1, int(NOW) - 9
+)
+HALF_EXPIRED = Shown("crt_1", (NAME,), int(NOW) + 9, covers=True, why="it is the newest", beside=(RSA,))
 FOREIGN = Shown("crt_1", ("x.example",), int(NOW) + 1, covers=False, why="it is the newest")
 AWAY = (
     Probe("http://1.1.1.1:80", "Connection refused"),
@@ -69,6 +76,8 @@ def test_nothing_is_wrong_when_nothing_is() -> None:
         (replace(GOOD, shown=None, claim=replace(CLAIM, kind="platform")), "no_certificate", "--platform"),
         (replace(GOOD, shown=FOREIGN), "no_certificate", f"covers {NAME}"),
         (replace(GOOD, shown=EXPIRED), "certificate_expired", "2023-11-14"),
+        (replace(GOOD, shown=HALF_EXPIRED), "certificate_expired", "2023-11-14"),
+        (replace(GOOD, shown=None, file_faults=("acme: no key.",)), "no_certificate", "acme: no key."),
         (
             replace(GOOD, shown=Fault("encryption_key_missing", "No key.")),
             "encryption_key_missing",
@@ -137,6 +146,18 @@ def test_an_upload_goes_before_a_file(ready: Shell, authority: trustme.CA) -> No
     assert "by its own name" in certificate["why"]
 
 
+def test_both_kinds_of_key_are_told(ready: Shell, authority: trustme.CA) -> None:
+    """An RSA certificate beside an ECDSA one is for old clients: it must not run out unseen."""
+    for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA):
+        chain, key = issue(authority, ready.folder, kind.name, "acme.portal.example", kind=kind)
+        ready("certificate", "upload", chain, key, "--tenant", "acme")
+    certificate = ready("explain", "acme.portal.example", "--json").answer["certificate"]
+    (beside,) = certificate["beside"]
+    assert {certificate["key_type"], beside["key_type"]} == {"rsa", "ecdsa"}
+    out = ready("explain", "acme.portal.example").out
+    assert f"rsa: {beside['id']}" in out or f"rsa: {certificate['id']}" in out
+
+
 def test_the_way_to_a_working_domain_is_shown_step_by_step(ready: Shell, authority: trustme.CA) -> None:
     """Doing what explain says, one thing after the other, ends with a portal that works."""
 
@@ -169,6 +190,62 @@ def test_an_upstream_that_is_away_is_named(ready: Shell) -> None:
     answer = ready("explain", "acme.portal.example", "--json").answer
     assert answer["wrong"]["code"] == "upstream_unreachable"
     assert str(port) in answer["wrong"]["sentence"]
+
+
+@pytest.fixture
+def secured(authority: trustme.CA) -> Iterator[str]:
+    """An upstream that speaks TLS, by an authority that no system knows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                with client, suppress(OSError), context.wrap_socket(client, server_side=True) as talk:
+                    talk.recv(1)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"https://localhost:{server.getsockname()[1]}"
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(10)
+
+
+def test_an_https_upstream_has_to_be_believed(ready: Shell, secured: str, authority: trustme.CA) -> None:
+    """A port that is open is not enough: its certificate is judged as the router does, by the tenant's CA."""
+    ready("tenant", "set", "acme", "--upstream", secured)
+    wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert wrong["code"] == "upstream_unreachable"
+    assert "certificate cannot be believed" in wrong["sentence"]
+    bundle = ready.folder / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    ready("tenant", "set", "acme", "--upstream-ca", str(bundle))
+    assert ready("explain", "acme.portal.example", "--json").answer["wrong"] is None
+
+
+def test_an_upstream_that_speaks_no_tls_is_told_from_one_that_is_away(ready: Shell, upstream: str) -> None:
+    """What is wrong is TLS, or the time it takes, not the port."""
+    ready("tenant", "set", "acme", "--upstream", upstream.replace("http:", "https:"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROUTER_CONNECT_TIMEOUT", "0.3")
+        wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert "no answer in 0.3 seconds" in wrong["sentence"]
+
+
+def test_a_name_without_an_address_is_told(ready: Shell) -> None:
+    """The name is what is wrong, and named."""
+    ready("tenant", "set", "acme", "--upstream", "http://erp.invalid:80")
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind(("127.0.0.1", 0))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ROUTER_RESOLVERS", f"127.0.0.1:{silent.getsockname()[1]}")
+            patch.setenv("ROUTER_CONNECT_TIMEOUT", "0.3")
+            wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert "erp.invalid" in wrong["sentence"]
+    assert "name servers do not answer" in wrong["sentence"]
 
 
 def test_maintenance_is_told(ready: Shell) -> None:
@@ -233,7 +310,35 @@ def test_a_lost_encryption_key_is_one_clear_fault(ready: Shell, authority: trust
     assert (ran.code, ran.answer["wrong"]["code"]) == (Exit.WRONG, "encryption_key_missing")
 
 
-@pytest.mark.parametrize("host", ["", "..", "127.0.0.1", "https://acme.portal.example", "a b"])
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "https://acme.portal.example",
+        "HTTPS://Acme.Portal.Example:443/orders?id=1#top",
+        "http://acme.portal.example./",
+        "acme.portal.example:8443",
+        " acme.portal.example/x ",
+        "acme.portal.example?x",
+    ],
+)
+def test_an_address_is_taken_as_it_is_pasted(pasted: str) -> None:
+    """From a browser's address bar, a ticket or a log; the hostname is what counts."""
+    assert hostname_in(pasted) == "acme.portal.example"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "..",
+        "127.0.0.1",
+        "https://",
+        "https://127.0.0.1/",
+        "ftp://a.example",
+        "https://me@a.example",
+        "a b",
+    ],
+)
 def test_what_is_no_hostname_is_bad_input(host: str, shell: Shell) -> None:
     """Exit code 3, not 1: nothing could be looked for."""
     ran = shell("explain", host, "--json")

@@ -138,6 +138,41 @@ def test_the_least_busy_gets_the_visit(node: Node, upstreams: list[RecordingUpst
     assert _ask(node, host) == b"a"
 
 
+def test_an_open_websocket_is_work(node: Node, upstreams: list[RecordingUpstream]) -> None:
+    """While one upstream holds a WebSocket, the next visits go to the other, which has none."""
+    a, b, _ = upstreams
+    a.script = b.script = _switching
+    host = add_portal(node, [a.url, b.url], balance="least_connections")
+    opening = request(
+        host,
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        b"Origin: https://" + host.encode(),
+    )
+    with node.connect(host) as tunnel:
+        assert tunnel.ask(opening).status == 101
+        holder = next(each for each in (a, b) if each.contacts)
+        other = b if holder is a else a
+        assert {_ask(node, host) for _ in range(4)} == {b"visit"}
+        assert (len(holder.contacts), len(other.requests)) == (1, 4)
+
+
+def _switching(conversation: Conversation) -> None:
+    while True:
+        asked = conversation.read_request()
+        if b"websocket" in asked.lower():
+            accept = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+            conversation.send(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n"
+                % accept
+            )
+            conversation.wait_for_end()
+            return
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nvisit")
+
+
 # -- who steps in ---------------------------------------------------------------------------------------
 
 
@@ -295,6 +330,66 @@ def test_a_check_asks_for_the_host_that_visits_ask_for(
     _ask(node, host)
     asyncio.run(until(lambda: any(each.target == b"/healthz" for each in a.requests)))
     assert {each.value("host") for each in a.requests} == {b"127.0.0.1:%d" % a.port}
+
+
+def test_checks_are_each_tenants_own(node: Node, upstreams: list[RecordingUpstream]) -> None:
+    """Two tenants that name the same upstreams and check otherwise say nothing for one another.
+
+    One asks for a path that fails at the first upstream; the other's path is well, and its visits go there.
+    Each check asks for its own tenant's Host.
+    """
+    a, b, _ = upstreams
+    unwell, well = threading.Event(), threading.Event()
+    well.set()
+    a.script, b.script = _checked(b"a", unwell), _checked(b"b", well)
+    urls = [f"{a.url}/app", f"{b.url}/app"]
+    strict = add_portal(node, urls, health_path="/healthz?full", health_interval=2, health_status=204)
+    easy = add_portal(node, urls, health_path="/healthz", health_interval=2)
+    asyncio.run(until(lambda: {_ask(node, strict) for _ in range(4)} == {b"b"}))
+    for _ in range(3):
+        assert Counter(_ask(node, easy) for _ in range(4)) == {b"a": 2, b"b": 2}
+        assert {_ask(node, strict) for _ in range(4)} == {b"b"}
+    hosts = {each.target: each.value("host") for each in a.requests if b"healthz" in each.target}
+    assert hosts == {b"/app/healthz?full": strict.encode(), b"/app/healthz": easy.encode()}
+
+
+def test_a_check_asks_for_the_host_in_one_spelling(node: Node, upstreams: list[RecordingUpstream]) -> None:
+    """However visitors spell the Host, there is one check, and it asks for the portal's address."""
+    a = upstreams[0]
+    host = add_portal(node, [a.url], health_path="/healthz")
+    for spelled in (host.upper(), f"{host}:8443", f"{host}."):
+        with node.connect(host) as client:
+            assert client.ask(request(spelled)).status == 200
+    asyncio.run(until(lambda: any(each.target == b"/healthz" for each in a.requests)))
+    checks = [each.value("host") for each in a.requests if each.target == b"/healthz"]
+    assert checks == [host.encode()]
+
+
+def test_one_tenants_impatience_is_not_held_against_an_upstream(
+    node: Node, upstreams: list[RecordingUpstream]
+) -> None:
+    """Who waits for a second where the platform waits for a minute takes no upstream out for others."""
+    a, b, _ = upstreams
+    hasty, patient = (
+        add_portal(node, [a.url, b.url], answer_timeout=1),
+        add_portal(node, [a.url, b.url]),
+    )
+
+    def slow_for_the_hasty(conversation: Conversation) -> None:
+        while True:
+            asked = conversation.read_request()
+            if hasty.encode() in asked:
+                conversation.wait_for_end()
+                return
+            conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+
+    a.script = slow_for_the_hasty
+    statuses = []
+    for _ in range(8):
+        with node.connect(hasty) as client:
+            statuses.append(client.ask(request(hasty)).status)
+    assert statuses.count(504) == 4
+    assert Counter(_ask(node, patient) for _ in range(4)) == {b"a": 2, b"b": 2}
 
 
 def test_when_none_is_well_all_are_tried(node: Node, upstreams: list[RecordingUpstream]) -> None:
