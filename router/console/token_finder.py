@@ -41,7 +41,7 @@ class TokenFinder:
         self._clock = clock
         self._used: dict[str, int] = {}
         self._lookup: Lookup[Token] = Lookup(
-            "token", self._load, None, _stays_here, _stays_here, capacity=_CAPACITY, serve_stale=False
+            "token", self._load, None, _stays_here, _stays_here, capacity=_CAPACITY
         )
         # No sequence numbers: they guard against copies in a shared cache, and these are not shared.
         feed.subscribe("token", lambda key, _sequence: self._lookup.drop(key))
