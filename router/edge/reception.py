@@ -124,7 +124,9 @@ class Reception:
             case Refuse():
                 return self._answers.error(decision, visit)
             case TellHealth(readiness):
-                return self._answers.health(self._health.readiness() if readiness else self._health.live())
+                details = visit.door is Door.HEALTH  # on the others, anybody may be asking
+                health = self._health.readiness(details=details) if readiness else self._health.live()
+                return self._answers.health(health)
             case ToHttps():
                 return self._answers.to_https(visit)
             case _:

@@ -75,8 +75,11 @@ class Health:
         """Liveness: whoever can answer at all is alive, whatever is down below."""
         return _answer(_OK, {"status": "alive"})
 
-    def readiness(self) -> HealthAnswer:
-        """Readiness: 200 ``ready`` or ``degraded``, 503 ``starting``, ``draining`` or ``unavailable``."""
+    def readiness(self, *, details: bool = True) -> HealthAnswer:
+        """Readiness: 200 ``ready`` or ``degraded``, 503 ``starting``, ``draining`` or ``unavailable``.
+
+        Without ``details``, for whoever may be asking: the same status code, and no word about its reasons.
+        """
         faults = {check: fault for check in self._checks if (fault := check.fault()) is not None}
         if self._state != "ready":
             status: str = self._state
@@ -84,8 +87,10 @@ class Health:
             status = "unavailable"
         else:
             status = "degraded" if faults else "ready"
-        checks = {check.name: faults.get(check, "ok") for check in self._checks}
         code = _OK if status in {"ready", "degraded"} else _UNAVAILABLE
+        if not details:
+            return _answer(code, {"status": "ready" if code == _OK else "not ready"})
+        checks = {check.name: faults.get(check, "ok") for check in self._checks}
         return _answer(code, {"status": status, "checks": checks})
 
 

@@ -43,6 +43,30 @@ def test_readiness(state: str, critical: bool | str, other: bool | str, status: 
     assert (answer.status, _document(answer)["status"]) == (status, word)
 
 
+@pytest.mark.parametrize(
+    ("state", "critical", "other", "answer"),
+    [
+        ("ready", True, True, HealthAnswer(200, b'{"status": "ready"}\n')),
+        ("ready", True, "behind", HealthAnswer(200, b'{"status": "ready"}\n')),
+        ("ready", "gone", True, HealthAnswer(503, b'{"status": "not ready"}\n')),
+        ("starting", True, True, HealthAnswer(503, b'{"status": "not ready"}\n')),
+        ("draining", True, True, HealthAnswer(503, b'{"status": "not ready"}\n')),
+    ],
+)
+def test_without_details_nothing_is_told_but_whether(
+    state: str,
+    critical: bool | str,  # noqa: FBT001 - a table of cases
+    other: bool | str,  # noqa: FBT001
+    answer: HealthAnswer,
+) -> None:
+    """Where anybody may ask, the answer is yes or no, by the same status code as with the details."""
+    health = _worker(state)
+    health.register("listener", lambda: critical, critical=True)
+    health.register("cache", lambda: other, critical=False)
+    assert health.readiness(details=False) == answer
+    assert health.readiness().status == answer.status
+
+
 def test_readiness_says_what_is_wrong() -> None:
     """Each check is listed with “ok” or what is wrong with it."""
     health = _worker("ready")
