@@ -1,0 +1,188 @@
+"""An API made of real parts on a database of its own, and a billing system that calls it.
+
+The edge's part, the ``X-Router-*`` fields, is played by :class:`BillingSystem`.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import func, select
+from yarl import URL
+
+from router.console.access import Access
+from router.console.application import build_console
+from router.console.budgets import Budgets
+from router.console.token_finder import TokenFinder
+from router.console.tokens import Tokens
+from router.hostname import Hostname
+from router.identity.invitations import Invitations
+from router.identity.invoice_links import InvoiceLinks
+from router.identity.links import Links
+from router.identity.newcomers import Newcomers
+from router.identity.passwords import Passwords
+from router.languages.texts import Languages
+from router.observe.tasks import Tasks
+from router.storage.bell import PollBell
+from router.storage.cache import MemoryCache
+from router.storage.changes import ChangeFeed
+from router.storage.outbox import Outbox
+from router.storage.schema import changes
+from router.storage.sealing import Sealer
+from router.tenants.form import TenantForm
+from router.tenants.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aiohttp import web
+
+    from router.storage.database import Database
+    from router.tenants.tenant import Tenant
+
+KEY = b"k" * 32
+BOTH = ("invoice-line", "invitations")
+
+
+@dataclass(slots=True)
+class Stand:
+    """The parts, the tenants Acme (which lets customers register) and Globex (which does not), and the clock.
+
+    ``token`` is Acme's, with every scope; its name is “Billing”.
+    """
+
+    database: Database
+    feed: ChangeFeed
+    registry: Registry
+    budgets: Budgets
+    tokens: Tokens
+    finder: TokenFinder
+    links: InvoiceLinks
+    acme: Tenant
+    globex: Tenant
+    token: str
+    billing: BillingSystem
+    now: float = 1_800_000_000.0
+
+    def clock(self) -> float:
+        """The time in this stand."""
+        return self.now
+
+    async def new_token(
+        self, tenant: Tenant | None, *scopes: str, days: int = 30, name: str = "Other"
+    ) -> str:
+        """Make another token, with every scope unless some are named."""
+        owner = tenant.id if tenant is not None else None
+        secret, _ = await self.tokens.add(name, scopes or BOTH, days=days, tenant_id=owner, actor="test")
+        return secret
+
+    async def settled(self) -> None:
+        """Wait until this worker has heard of everything that was written."""
+        async with self.database.read() as connection:
+            last = await connection.scalar(select(func.max(changes.c.sequence))) or 0
+        await self.feed.caught_up(last)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - JSON is anything
+        """The document."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem, which is told as one."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.data["status"] == self.status
+        return str(self.data["code"])
+
+
+class BillingSystem:
+    """Whoever calls the API: with ``token``, from ``address``."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
+        self._client = client
+        self.token = ""
+        self.address = "203.0.113.7"
+
+    async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send JSON, or octets as they are."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} | dict(headers or {})
+        return await self.send("POST", path, sent, raw)
+
+    async def send(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """Send anything below ``/api/v1/tenants/``; a field with an empty value is left out."""
+        edge = {"X-Router-Client": self.address, "X-Router-Request-Id": "req-1"}
+        sent = edge | {"Authorization": f"Bearer {self.token}"} | dict(headers or {})
+        async with self._client.request(
+            method,
+            URL(f"/api/v1/tenants/{path}", encoded=True),
+            headers={name: value for name, value in sent.items() if value},
+            data=body,
+            allow_redirects=False,
+        ) as answer:
+            return Answer(answer.status, dict(answer.headers), await answer.read())
+
+
+@asynccontextmanager
+async def open_stand(database: Database) -> AsyncIterator[Stand]:
+    """Build the API on a fresh database."""
+    bell, feed_bell = PollBell(), PollBell()
+    feed = ChangeFeed(database, feed_bell, period=0.02)
+    registry = Registry(
+        database, bell, platform_domain=Hostname("portal.example"), allow_private_upstreams=True
+    )
+    stand: Stand
+
+    def clock() -> float:
+        return stand.clock()
+
+    tokens, finder = Tokens(database, bell, clock=clock), TokenFinder(database, feed, clock=clock)
+    links = Links(database, clock=clock)
+    invoice_links = InvoiceLinks(database, links, [KEY], clock=clock)
+    passwords = Passwords(threads=1, memory_kib=64, passes=1)
+    newcomers = Newcomers(database, bell, links, passwords, clock=clock)
+    budgets = Budgets(MemoryCache(), clock=clock)
+    application = build_console(
+        access=Access(finder, registry, budgets),
+        invoice_links=invoice_links,
+        invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
+        languages=Languages.load(),
+        public_port=8443,
+    )
+    acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
+    globex = await _tenant(registry, "globex", "Globex", allow_registration=False)
+    async with Tasks() as tasks, TestClient(TestServer(application)) as client:
+        tasks.start(feed.run(), name="changes")
+        billing = BillingSystem(client)
+        stand = Stand(
+            database, feed, registry, budgets, tokens, finder, invoice_links, acme, globex, "", billing
+        )
+        stand.token = billing.token = await stand.new_token(acme, name="Billing")
+        yield stand
+    passwords.close()
+    await finder.close()
+
+
+async def _tenant(registry: Registry, slug: str, name: str, *, allow_registration: bool) -> Tenant:
+    form = TenantForm(
+        name=name,
+        theme_colour="#0B6E4F",
+        upstreams=["http://127.0.0.1:9"],
+        allow_registration=allow_registration,
+    )
+    return (await registry.add(slug, form, actor="test")).tenant
