@@ -76,7 +76,7 @@ class Assertions:
             "exp": issued + LIFE,
             "auth_time": session.signed_in_at,
         }
-        return _sign(self._keys.current(now), claims)
+        return sign_jwt(self._keys.current(now), claims)
 
     def _remember(self, place: _Place, until: float, token: str) -> None:
         # Every entry lives equally long, so the one written first is also the first to be of no more use.
@@ -86,7 +86,8 @@ class Assertions:
         self._recent[place] = (until, token)
 
 
-def _sign(key: SigningKey, claims: dict[str, object]) -> str:
+def sign_jwt(key: SigningKey, claims: dict[str, object]) -> str:
+    """Sign claims as a JWT in its compact form (RFC 7519, RFC 7515 section 7.1)."""
     payload = json.dumps(claims, separators=(",", ":")).encode("ascii")
     signed = key.header + b"." + base64url(payload)
     r, s = decode_dss_signature(key.private.sign(signed, _ES256))

@@ -126,12 +126,12 @@ class Newcomers:
         self, connection: AsyncConnection, link: Link, user: User | None, newcomer: User | None
     ) -> User:
         now = int(self._clock())
-        if user is None:
-            if newcomer is None:  # there was a user a moment ago
-                raise _changed_meanwhile()
+        if (user is None) != (newcomer is not None):  # there was a user a moment ago, or there is by now
+            raise _changed_meanwhile()
+        if newcomer is not None:
             await insert_user(connection, newcomer, now)
             return newcomer
-        if user.disabled:
+        if user is None or user.disabled:
             raise Conflict("user_disabled", "This account is switched off. Ask whoever invited you.")
         if link.customer:
             await join_customer(connection, user, link.customer, now)
