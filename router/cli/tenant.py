@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
-from router.cli import forwarding
+from router.cli import branding, forwarding
+from router.cli.branding import BrandingOptions
 from router.cli.forwarding import ForwardingOptions, emptied
 from router.cli.output import AsJson, answer, show_list, show_record, when
-from router.settings import Settings
+from router.settings import Settings, load_settings
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.form import TenantForm
 from router.tenants.upstream_address import spelled
@@ -34,6 +35,10 @@ Upstreams = Annotated[
 ]
 Domain = Annotated[str, Parameter(help="A hostname of the tenant's own, such as billing.example.com.")]
 Registration = Annotated[bool, Parameter(help="Whether customers may register themselves.")]
+Check = Annotated[
+    str,
+    Parameter(help="The URL that is asked whether an e-mail address belongs to a customer; '' for none."),
+]
 Paths = Annotated[
     list[str],
     Parameter(negative=(), help="A path that needs no sign-in, with all below it. May be repeated."),
@@ -50,7 +55,9 @@ async def add(  # noqa: PLR0913 - an option for each field of the form
     upstream: Upstreams | None = None,
     external_domain: Domain | None = None,
     allow_registration: Registration = False,
+    registration_check: Check | None = None,
     public_path: Paths | None = None,
+    looks: BrandingOptions | None = None,
     options: ForwardingOptions | None = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,16 +71,19 @@ async def add(  # noqa: PLR0913 - an option for each field of the form
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 
+    settings = load_settings()
     form = TenantForm(
         name=name,
         theme_colour=theme_colour,
         upstreams=upstream,
         external_domain=external_domain,
         allow_registration=allow_registration,
+        registration_check=registration_check,
         public_paths=public_path,
         forwarding=(options or ForwardingOptions()).form(),
+        branding=(looks or BrandingOptions()).form(settings.themes_dir),
     )
-    async with opened() as stores:
+    async with opened(settings) as stores:
         record = await stores.registry.add(slug, form, actor=actor())
         _answer(record, stores.settings, f"Tenant {slug} was added.", as_json=as_json)
 
@@ -126,8 +136,10 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
         bool, Parameter(negative=(), help="Give the external hostname up.")
     ] = False,
     allow_registration: Registration | None = None,
+    registration_check: Check | None = None,
     public_path: Paths | None = None,
     no_public_path: Annotated[bool, Parameter(negative=(), help="Have every path need sign-in.")] = False,
+    looks: BrandingOptions | None = None,
     options: ForwardingOptions | None = None,
     as_json: AsJson = False,
 ) -> None:
@@ -136,20 +148,23 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
     A former external hostname goes on serving until the new one is active.
 
     For example:
-        tenant-router tenant set acme --theme-colour '#8A1C7C'
+        tenant-router tenant set acme --theme-colour '#8A1C7C' --logo acme.svg
     """
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
+    settings = load_settings()
     form = TenantForm(
         name=name,
         theme_colour=theme_colour,
         upstreams=emptied(upstream, [], empty=no_upstream),
         external_domain=emptied(external_domain, "", empty=no_external_domain),
         allow_registration=allow_registration,
+        registration_check=registration_check,
         public_paths=emptied(public_path, [], empty=no_public_path),
         forwarding=(options or ForwardingOptions()).form(),
+        branding=(looks or BrandingOptions()).form(settings.themes_dir),
     )
-    async with opened() as stores:
+    async with opened(settings) as stores:
         before = await stores.registry.get(slug)
         record = await stores.registry.change(slug, form, actor=actor())
         changed = record.tenant.version != before.tenant.version
@@ -196,7 +211,9 @@ def described(record: TenantRecord, settings: Settings) -> dict[str, object]:
         "address": portal_url(tenant.hostname, settings.public_port),
         "theme": tenant.branding.theme,
         "theme_colour": tenant.branding.theme_colour,
+        "branding": branding.described(tenant.branding),
         "allow_registration": tenant.allow_registration,
+        "registration_check": tenant.registration_check,
         "upstreams": [spelled(upstream) for upstream in tenant.upstreams],
         "public_paths": list(tenant.public_paths),
         "forwarding": forwarding.described(tenant.forwarding),
@@ -210,9 +227,10 @@ def described(record: TenantRecord, settings: Settings) -> dict[str, object]:
 
 def _told(record: TenantRecord, settings: Settings) -> dict[str, object]:
     """Tell people of a tenant: the same, in one list, and with the upstreams that serve it."""
-    told = {name: value for name, value in described(record, settings).items() if name != "forwarding"}
+    columns = ("forwarding", "branding")
+    told = {name: value for name, value in described(record, settings).items() if name not in columns}
     told["upstreams"] = told["upstreams"] or [f"{url} (the platform's)" for url in settings.default_upstreams]
-    return told | forwarding.told(record.tenant.forwarding)
+    return told | branding.told(record.tenant.branding) | forwarding.told(record.tenant.forwarding)
 
 
 def described_claim(claim: Claim) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from router.errors import BadSettings
@@ -16,7 +17,6 @@ from router.portal.assets import Asset, read_assets, static_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from router.languages.texts import Languages
 
@@ -82,6 +82,18 @@ def theme_folders(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise BadSettings("bad_theme", f"The folder of themes {root} does not exist.")
     return {path.parent.name: path.parent for path in sorted(root.glob("*/theme.toml"))}
+
+
+def stock_folder() -> Path:
+    """Where the stock themes are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    packaged = package / "themes"
+    return packaged if packaged.is_dir() else package.parent / "themes"
+
+
+def theme_exists(name: str, own: Path | None) -> bool:
+    """Whether a tenant can be given the theme; in what state it is, ``theme check`` says."""
+    return name in theme_folders(stock_folder()) or (own is not None and name in theme_folders(own))
 
 
 def ancestry(name: str, own: Mapping[str, Path], stock: Mapping[str, Path]) -> list[Path]:

@@ -7,7 +7,6 @@ before.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import jinja2
@@ -17,10 +16,11 @@ from router.errors import BadSettings
 from router.languages.templates import install_texts
 from router.languages.texts import Languages
 from router.portal.assets import Assets
-from router.portal.theme import DEFAULT, Theme, ancestry, read_theme, theme_folders
+from router.portal.theme import DEFAULT, Theme, ancestry, read_theme, stock_folder, theme_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 _STOCK: Final = "(stock)"
 """The stock default theme under a name that no other has: what every page can fall back to."""
@@ -44,13 +44,13 @@ class Themes:
         self.environment: Final = _environment((stock, *themes))
 
     @classmethod
-    def load(cls, own: Path | None = None) -> Themes:
+    def load(cls, own: Path | None = None, languages: Languages | None = None) -> Themes:
         """Read the stock themes and those in ``own``, which win where both have one of a name.
 
-        ``faults`` says of each theme that was left out why. Raises ``BadSettings`` where ``own`` is not there
+        ``languages`` are what they speak, the stock ones if nothing is said. ``faults`` says of each theme that was left out why. Raises ``BadSettings`` where ``own`` is not there
         at all, or a stock theme is broken.
         """
-        stock_at, languages = theme_folders(stock_folder()), Languages.load()
+        stock_at, languages = theme_folders(stock_folder()), languages or Languages.load()
         if DEFAULT not in stock_at:
             raise BadSettings("bad_theme", f"There is no theme “{DEFAULT}” in {stock_folder()}.")
         stock = read_theme(_STOCK, [stock_at[DEFAULT]], languages)
@@ -91,13 +91,6 @@ def compile_theme(theme: Theme) -> None:
             raise BadSettings("bad_theme", f"{at}: {fault.message}") from fault
         except UnicodeDecodeError as fault:
             raise BadSettings("bad_theme", f"The template {name} is not UTF-8.") from fault
-
-
-def stock_folder() -> Path:
-    """Where the stock themes are: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    packaged = package / "themes"
-    return packaged if packaged.is_dir() else package.parent / "themes"
 
 
 class _Loader(jinja2.PrefixLoader):
