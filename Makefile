@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help run test check format texts bench clean
+.PHONY: help run test check format texts fuzz bench clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -62,6 +62,15 @@ texts: $(VENV)/.dev  ## Bring the catalogues up to date with what pages, mails a
 	    --locale "$$(basename $$catalogue .po | tr - _)" --no-fuzzy-matching --ignore-obsolete --no-wrap \
 	    --ignore-pot-creation-date || exit 1; \
 	done
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@echo "Installing the fuzzer"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@touch $@
+
+SECONDS ?= 60
+fuzz: $(VENV)/.fuzz  ## Look for octets that break a parser, SECONDS=60 for each of them
+	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
 bench: $(VENV)/.bench  ## Measure the router against nginx and other proxies
 	@$(BIN)/python bench/run.py
