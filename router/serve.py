@@ -50,12 +50,16 @@ from router.edge.routes import Routes
 from router.edge.tunnel import Tunnels
 from router.edge.visit import Door
 from router.errors import BadSettings, RouterError
+from router.identity.account import Account
 from router.identity.assertion import Assertions
+from router.identity.errands import Errands
 from router.identity.invitations import Invitations
 from router.identity.invoice_links import InvoiceLinks
 from router.identity.links import Links
 from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
+from router.identity.recovery import Recovery
+from router.identity.registrations import Registrations
 from router.identity.sessions import Sessions
 from router.identity.sign_in import SignIn
 from router.identity.signing_keys import SigningKeys
@@ -70,8 +74,9 @@ from router.observe import logs
 from router.observe.health import Health
 from router.observe.logs import AccessLog
 from router.observe.tasks import Tasks
-from router.portal.application import build_portal
+from router.portal.application import UseCases, build_portal
 from router.portal.error_pages import ErrorPages
+from router.portal.images import Images
 from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
@@ -92,6 +97,8 @@ from router.tenants.upstream_address import default_upstreams, refused
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from router.identity.tenant_facts import TenantFacts
+
 _log = structlog.get_logger(__name__)
 
 BAD_SETTINGS: Final = 3
@@ -108,9 +115,10 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     """
     async with AsyncExitStack() as stack:
         storage = await _storage(settings, stack)
-        rooms = _rooms(settings, storage, stack)
+        errands = await stack.enter_async_context(Errands())
+        rooms = _rooms(settings, storage, errands, stack)
         renderer = Renderer(Themes.load(settings.themes_dir))
-        portal_socket, error_pages = await _portal(settings, storage, rooms, renderer, stack)
+        portal_socket, error_pages = await _portal(storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
         console_socket = await _console(settings, storage, rooms, tokens, stack)
@@ -126,6 +134,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(storage.feed.run(), name="change feed")
         tasks.start(rooms.folder.run(), name="certificate folder")
         tasks.start(rooms.sessions.run(), name="uses of sessions")
+        tasks.start(rooms.links.run(), name="one-time links")
         tasks.start(tokens.run(), name="uses of tokens")
         tasks.start(rooms.signing_keys.run(), name="signing keys")
         tasks.start(rooms.rates.run(), name="rates of visits")
@@ -179,13 +188,14 @@ class _Rooms:
     folder: CertificateFolder
     keyring: Keyring
     sessions: Sessions
-    passwords: Passwords
-    sign_in: SignIn
+    links: Links
+    invoice_links: InvoiceLinks
+    use_cases: UseCases
     signing_keys: SigningKeys
     rates: Rates
 
 
-def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Rooms:
+def _rooms(settings: Settings, storage: _Storage, errands: Errands, stack: AsyncExitStack) -> _Rooms:
     database, redis, bell, feed = storage.database, storage.redis, storage.bell, storage.feed
     directory = Directory(database, redis, feed)
     stack.push_async_callback(directory.close)
@@ -195,30 +205,64 @@ def _rooms(settings: Settings, storage: _Storage, stack: AsyncExitStack) -> _Roo
     keyring = Keyring(vault, folder, feed, capacity=settings.keyring_capacity)
     stack.push_async_callback(keyring.close)
 
-    passwords = Passwords()
-    stack.callback(passwords.close)
-    users = Users(database, bell, passwords)
     idle, life = settings.session_idle, settings.session_life
     sessions = Sessions(database, redis, bell, feed, idle=idle, life=life)
     stack.push_async_callback(sessions.close)
-    throttle = Throttle(storage.counters, sessions.addresses, counters=1 if redis else settings.workers)
-    sign_in = SignIn(users, passwords, throttle, sessions)
+    links = Links(database)
+    invoice_links = InvoiceLinks(database, links, storage.keys)
+    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, errands, stack)
     signing_keys = SigningKeys(database, storage.sealer, bell, feed)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
-    return _Rooms(directory, folder, keyring, sessions, passwords, sign_in, signing_keys, rates)
+    return _Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
+
+
+def _use_cases(
+    settings: Settings,
+    storage: _Storage,
+    sessions: Sessions,
+    links: Links,
+    invoice_links: InvoiceLinks,
+    errands: Errands,
+    stack: AsyncExitStack,
+) -> UseCases:
+    """Join what visitors have done for them: signing in, the other ways in, their account."""
+    database, bell, outbox = storage.database, storage.bell, Outbox(storage.sealer)
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    users = Users(database, bell, passwords)
+    counters = 1 if storage.redis else settings.workers
+    throttle = Throttle(storage.counters, sessions.addresses, counters=counters)
+    newcomers = Newcomers(database, bell, links, passwords)
+    registrations = Registrations(
+        database, bell, outbox, links, invoice_links, newcomers, throttle, errands, confirm=_not_asked
+    )
+    return UseCases(
+        users=users,
+        sessions=sessions,
+        sign_in=SignIn(users, passwords, throttle, sessions),
+        invitations=Invitations(database, bell, outbox, links, newcomers),
+        registrations=registrations,
+        recovery=Recovery(database, bell, outbox, links, passwords, throttle, errands),
+        account=Account(database, bell, outbox, links, passwords, throttle),
+    )
+
+
+async def _not_asked(_tenant: TenantFacts, _customer: str, _email: str) -> bool:
+    """Nobody is asked yet whether an address belongs to a customer, so it does not."""
+    return False
 
 
 async def _portal(
-    settings: Settings, storage: _Storage, rooms: _Rooms, renderer: Renderer, stack: AsyncExitStack
+    storage: _Storage, rooms: _Rooms, renderer: Renderer, stack: AsyncExitStack
 ) -> tuple[str, ErrorPages]:
     """Serve the customers' pages to the edge alone; answer where, and the pages for errors."""
     error_pages = ErrorPages(renderer)
     portal = build_portal(
         directory=rooms.directory,
-        sign_in=rooms.sign_in,
-        sessions=rooms.sessions,
+        use_cases=rooms.use_cases,
         signing_keys=rooms.signing_keys,
         renderer=renderer,
+        images=Images(storage.database),
         error_pages=error_pages,
         csrf_key=_derived(storage.keys[0], "portal csrf"),
     )
@@ -238,13 +282,11 @@ async def _console(
         has_default_upstreams=bool(settings.default_upstreams),
         reserved_slugs=frozenset({settings.admin_name}),
     )
-    links = Links(database)
-    newcomers = Newcomers(database, bell, links, rooms.passwords)
     counters = 1 if storage.redis else settings.workers
     console = build_console(
         access=Access(tokens, registry, Budgets(storage.counters, counters=counters)),
-        invoice_links=InvoiceLinks(database, links, storage.keys),
-        invitations=Invitations(database, bell, Outbox(storage.sealer), links, newcomers),
+        invoice_links=rooms.invoice_links,
+        invitations=rooms.use_cases.invitations,
         languages=Languages.load(),
         public_port=settings.public_port,
     )

@@ -6,18 +6,28 @@ It listens on a private Unix socket of its worker, behind the edge (see visitor.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from router.errors import NotFound, RouterError, Unavailable
+from router.portal.account import AccountPage, EmailPage, PasswordPage
+from router.portal.confirm_email import ConfirmEmailPage
+from router.portal.customer import CustomerPage
 from router.portal.documents import Documents
+from router.portal.form_page import Desk
 from router.portal.forms import MAX_FORM, BadForm, Csrf
+from router.portal.language import LanguageSwitch
 from router.portal.languages import LANGUAGE_COOKIE, VARY, accept_language
-from router.portal.pages import RETRY_AFTER, Pages, protect
+from router.portal.mail_sent import MailSentPage
+from router.portal.newcomer import ConfirmPage, InvitationPage
+from router.portal.pages import RETRY_AFTER, Pages, SeeOther, protect, see_other
+from router.portal.recovery import ForgotPage, ResetPage
+from router.portal.register import RegisterPage
 from router.portal.sign_in import SignInPage
-from router.portal.sign_out import SIGN_OUT, SIGNED_OUT, SignOutPage
+from router.portal.sign_out import SignedOutPage, SignOutPage
 from router.portal.visitor import VISITOR, find_visitor
 
 if TYPE_CHECKING:
@@ -25,47 +35,87 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from router.identity.account import Account
+    from router.identity.invitations import Invitations
+    from router.identity.recovery import Recovery
+    from router.identity.registrations import Registrations
     from router.identity.sessions import Sessions
     from router.identity.sign_in import SignIn
     from router.identity.signing_keys import SigningKeys
+    from router.identity.users import Users
     from router.portal.error_pages import ErrorPages
+    from router.portal.images import Images
     from router.portal.rendering import Renderer
     from router.tenants.directory import Directory
 
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the pages have done: everything that identity can do for a visitor."""
+
+    users: Users
+    sessions: Sessions
+    sign_in: SignIn
+    invitations: Invitations
+    registrations: Registrations
+    recovery: Recovery
+    account: Account
+
+
 def build_portal(
     *,
     directory: Directory,
-    sign_in: SignIn,
-    sessions: Sessions,
+    use_cases: UseCases,
     signing_keys: SigningKeys,
     renderer: Renderer,
+    images: Images,
     error_pages: ErrorPages,
     csrf_key: bytes,
     clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """Put the portal together. ``csrf_key`` (32 octets) is the same on every worker of the fleet."""
-    csrf, pages = Csrf(csrf_key), Pages(renderer)
-    signing_in = SignInPage(sign_in, sessions, csrf, pages, clock=clock)
-    signing_out = SignOutPage(sessions, csrf, pages, clock=clock)
+    csrf = Csrf(csrf_key)
+    desk = Desk(Pages(renderer, csrf), csrf, use_cases.sessions, clock)
     documents = Documents(renderer.themes.assets, signing_keys)
     application = web.Application(
         middlewares=[Front(directory, error_pages).answer], client_max_size=MAX_FORM
     )
     application.add_routes(
         [
-            web.get("/-/sign-in", signing_in.show),
-            web.post("/-/sign-in", signing_in.submit),
-            web.get(SIGN_OUT, signing_out.ask),
-            web.post(SIGN_OUT, signing_out.submit),
-            web.get(SIGNED_OUT, signing_out.done),
+            *_pages(desk, use_cases),
             web.get("/-/static/{path:.+}", documents.static),
+            web.get("/-/image/{fingerprint:[0-9a-f]{16}}", images.show),
             web.get("/.well-known/portal-jwks.json", documents.jwks),
         ]
     )
     return application
+
+
+def _pages(desk: Desk, use_cases: UseCases) -> list[web.RouteDef]:
+    """Mount every page at its path: GET shows it, POST does what it is for."""
+    users, account = use_cases.users, use_cases.account
+    forms = (
+        SignInPage(desk, use_cases.sign_in, users),
+        SignOutPage(desk),
+        CustomerPage(desk, users),
+        InvitationPage(desk, use_cases.invitations),
+        RegisterPage(desk, use_cases.registrations),
+        ConfirmPage(desk, use_cases.registrations),
+        ForgotPage(desk, use_cases.recovery),
+        ResetPage(desk, use_cases.recovery),
+        AccountPage(desk, users),
+        PasswordPage(desk, account),
+        EmailPage(desk, account),
+        ConfirmEmailPage(desk, account),
+    )
+    language = LanguageSwitch(desk, account)
+    return [
+        *(web.get(page.path, page.show) for page in (*forms, SignedOutPage(desk), MailSentPage(desk))),
+        *(web.post(page.path, page.submit) for page in forms),
+        web.post(language.path, language.submit),
+    ]
 
 
 class Front:
@@ -84,6 +134,8 @@ class Front:
                 response: web.StreamResponse = self._page(request, 503)
             else:
                 response = await handler(request)
+        except SeeOther as elsewhere:
+            response = see_other(elsewhere.target)
         except web.HTTPException as refusal:  # aiohttp's own: no such path, no such method
             response = self._page(request, refusal.status)
             if "Allow" in refusal.headers:

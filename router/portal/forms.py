@@ -35,7 +35,7 @@ _MAX_FIELDS = 20
 _MAX_TARGET = 2048
 _TARGET = re.compile(r"/[\x21-\x5b\x5d-\x7e]*")  # printable ASCII without space and backslash
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{22}")
-_OWN_SIGN_PAGES = ("/-/sign-in", "/-/sign-out", "/-/signed-out")
+_CIRCULAR = ("/-/sign-in", "/-/sign-out", "/-/signed-out")
 
 
 class BadForm(BadInput):
@@ -116,22 +116,32 @@ def check_origin(request: web.Request, origins: Collection[str]) -> None:
 
 
 def local_target(raw: str) -> str:
-    """Where to go afterwards: ``raw`` if it is a path on this very host, else ``/``.
+    """Where to go after signing in: ``raw`` if it is a path on this very host, else ``/``.
+
+    PURE. As :func:`local_path`; and our own sign-in and sign-out pages are no target, for the way would lead
+    in a circle.
+    """
+    path = local_path(raw)
+    return (
+        "/" if any(_resolve(reading).lower().startswith(_CIRCULAR) for reading in _readings(path)) else path
+    )
+
+
+def local_path(raw: str) -> str:
+    """Where to go next: ``raw`` if it is a path on this very host, else ``/``.
 
     PURE. As sent: one slash first, printable ASCII, no backslash, at most 2,048 characters. And whatever the
     path becomes when something behind us decodes it or resolves its dots, it must not become ``//host``
-    (a network-path reference, RFC 3986 section 4.2) or hold a control character. Our own sign-in and
-    sign-out pages are no target either, for the way would lead in a circle.
+    (a network-path reference, RFC 3986 section 4.2) or hold a control character.
     """
     if len(raw) > _MAX_TARGET or _TARGET.fullmatch(raw) is None:
         return "/"
-    path = raw.partition("?")[0].partition("#")[0]
-    return raw if all(_stays(reading) for reading in _readings(path)) else "/"
+    return raw if all(_stays(reading) for reading in _readings(raw)) else "/"
 
 
-def _readings(path: str) -> list[str]:
+def _readings(target: str) -> list[str]:
     """Collect the path as it is and as up to three rounds of percent-decoding make it."""
-    readings = [path]
+    readings = [target.partition("?")[0].partition("#")[0]]
     while len(readings) <= 3 and (decoded := unquote(readings[-1])) != readings[-1]:  # noqa: PLR2004 - rounds
         readings.append(decoded)
     return readings
@@ -140,8 +150,7 @@ def _readings(path: str) -> list[str]:
 def _stays(path: str) -> bool:
     if "\\" in path or path.startswith("//") or not path.isprintable():
         return False
-    resolved = _resolve(path)
-    return not resolved.startswith("//") and not resolved.lower().startswith(_OWN_SIGN_PAGES)
+    return not _resolve(path).startswith("//")
 
 
 def _resolve(path: str) -> str:

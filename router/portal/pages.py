@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.portal.forms import CSRF_COOKIE, CSRF_FIELD
 from router.portal.languages import VARY, language_facts, texts_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from router.languages.texts import Texts
+    from router.portal.forms import Csrf
     from router.portal.rendering import Renderer
     from router.portal.visitor import Visitor
 
@@ -26,20 +29,30 @@ _HEADERS: Final = {
     "Content-Security-Policy": BARE_CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a request
-    # `Origin` header").
-    "Referrer-Policy": "same-origin",
+    # An address may hold a one-time link's token, and the backend is the same origin: so no path is said to
+    # anyone. Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a
+    # request `Origin` header").
+    "Referrer-Policy": "strict-origin",
     "Server": "tenant-router",  # else aiohttp says its version and Python's
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
 
-class Pages:
-    """Renders a tenant's pages from its theme."""
+class SeeOther(Exception):  # noqa: N818 - it is what we decided
+    """The visitor has to go somewhere else first; ``target`` is a path of ours."""
 
-    def __init__(self, renderer: Renderer) -> None:
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+
+class Pages:
+    """Renders a tenant's pages from its theme, in the visitor's language, ready for a form to be sent."""
+
+    def __init__(self, renderer: Renderer, csrf: Csrf) -> None:
         self._renderer = renderer
+        self._csrf = csrf
 
     def show(
         self,
@@ -48,17 +61,39 @@ class Pages:
         template: str,
         facts: Mapping[str, object] = MappingProxyType({}),
         *,
+        here: str | None = None,
         status: int = 200,
     ) -> web.Response:
-        """Answer with ``template`` of the tenant's theme, which gets the look, the texts and ``facts``."""
+        """Answer with ``template`` of the tenant's theme, which gets the look, the texts and ``facts``.
+
+        ``here`` is the page's own address, to which a change of the language leads back; the request's,
+        unless that was a form's.
+        """
+        cookie = visitor.cookie(CSRF_COOKIE)
+        pair = self._csrf.pair(visitor.tenant.id, cookie)
         languages = self._renderer.languages(visitor.tenant)
-        known = language_facts(texts_for(request, visitor, languages), languages)
-        facts = {"here": request.path_qs, **known, **facts}
-        page = self._renderer.render(visitor.tenant, template, facts)
+        known = {
+            **language_facts(texts_for(request, visitor, languages), languages),
+            "csrf_field": CSRF_FIELD,
+            "csrf": pair.token,
+            "here": here if here is not None else request.raw_path,
+        }
+        page = self._renderer.render(visitor.tenant, template, known | dict(facts))
         headers = {"Content-Security-Policy": page.csp, "Vary": VARY}
-        return web.Response(
+        response = web.Response(
             status=status, text=page.text, content_type="text/html", charset="utf-8", headers=headers
         )
+        if pair.cookie != cookie:
+            set_cookie(response, CSRF_COOKIE, pair.cookie)
+        return response
+
+    def texts(self, request: web.Request, visitor: Visitor) -> Texts:
+        """Say in which language the visitor is answered, for the mails that a form has sent."""
+        return texts_for(request, visitor, self._renderer.languages(visitor.tenant))
+
+    def speaks(self, visitor: Visitor, language: str) -> bool:
+        """Whether the tenant's pages can be had in a language."""
+        return language in self._renderer.languages(visitor.tenant).codes
 
 
 def see_other(target: str) -> web.Response:
@@ -72,12 +107,12 @@ def protect(response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
 
 
-def set_cookie(response: web.Response, name: str, value: str) -> None:
-    """Set a ``__Host-`` cookie (RFC 6265bis section 4.1.3.2), which ends with the browser's session.
+def set_cookie(response: web.Response, name: str, value: str, *, life: int | None = None) -> None:
+    """Set a ``__Host-`` cookie (RFC 6265bis section 4.1.3.2), for ``life`` seconds or the browser's session.
 
     SameSite=Lax, because a customer who follows a link in an e-mail is signed in all the same.
     """
-    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax")
+    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax", max_age=life)
 
 
 def clear_cookie(response: web.Response, name: str) -> None:

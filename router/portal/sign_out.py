@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from router.identity.sessions import COOKIE, key_of
-from router.portal.forms import CSRF_COOKIE, CSRF_FIELD, read_form
-from router.portal.pages import clear_cookie, see_other, set_cookie
+from router.portal.form_page import FormPage
+from router.portal.pages import clear_cookie, see_other
 from router.portal.visitor import VISITOR, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from aiohttp import web
 
-    from router.identity.sessions import Sessions
-    from router.portal.forms import Csrf
-    from router.portal.pages import Pages
+    from router.portal.form_page import Call, Desk, Form
 
-SIGN_OUT: Final = "/-/sign-out"
 SIGNED_OUT: Final = "/-/signed-out"
 
 CLEARED: Final = '"cache", "storage"'
@@ -28,46 +24,44 @@ backend left in its cache and its storage, for the next person at the same compu
 takes those of the whole registrable domain, sibling tenants and the company's own site included."""
 
 
-class SignOutPage:
-    """``/-/sign-out`` and ``/-/signed-out``."""
+class SignOutPage(FormPage):
+    """``/-/sign-out``: here, or on every device."""
 
-    def __init__(
-        self, sessions: Sessions, csrf: Csrf, pages: Pages, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._sessions = sessions
-        self._csrf = csrf
-        self._pages = pages
-        self._clock = clock
+    path: ClassVar = "/-/sign-out"
+    template: ClassVar = "sign_out.html"
 
-    async def ask(self, request: web.Request) -> web.Response:
-        """GET /-/sign-out: a form with one button."""
-        visitor = request[VISITOR]
-        session = await session_of(visitor, self._sessions, self._clock())
-        if session is None:
-            return see_other(SIGNED_OUT)
-        cookie = visitor.cookie(CSRF_COOKIE)
-        pair = self._csrf.pair(visitor.tenant.id, cookie)
-        facts = {"email": session.email, "csrf_field": CSRF_FIELD, "csrf": pair.token}
-        response = self._pages.show(request, visitor, "sign_out.html", facts)
-        if pair.cookie != cookie:
-            set_cookie(response, CSRF_COOKIE, pair.cookie)
-        return response
+    async def opened(self, call: Call, form: Form) -> web.Response:
+        """Ask; who is not signed in has nothing to be asked."""
+        return see_other(SIGNED_OUT) if call.session is None else await self.page(call, form)
 
-    async def submit(self, request: web.Request) -> web.Response:
-        """POST /-/sign-out: the session ends here and on every worker."""
-        visitor = request[VISITOR]
-        await read_form(request, visitor, self._csrf)
-        token = visitor.cookie(COOKIE)
-        if token is not None:
-            await self._sessions.revoke(key_of(token))
+    async def facts(self, call: Call, form: Form) -> Mapping[str, object]:  # noqa: ARG002 - shows what is known
+        """Say who is signed in."""
+        return {"email": call.session.email if call.session is not None else ""}
+
+    async def sent(self, call: Call, fields: Mapping[str, str]) -> web.Response:
+        """End the session on every worker; or, asked for everywhere, every session of the user."""
+        token = call.visitor.cookie(COOKIE)
+        if fields.get("where") == "everywhere" and call.session is not None:
+            await self._desk.sessions.revoke_user(call.session.user_id)
+        elif token is not None:
+            await self._desk.sessions.revoke(key_of(token))
         response = see_other(SIGNED_OUT)
         response.headers["Clear-Site-Data"] = CLEARED
         clear_cookie(response, COOKIE)
         return response
 
-    async def done(self, request: web.Request) -> web.Response:
-        """GET /-/signed-out; whoever is signed in all the same is sent on rather than told otherwise."""
+
+class SignedOutPage:
+    """``/-/signed-out``."""
+
+    path: ClassVar = SIGNED_OUT
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def show(self, request: web.Request) -> web.Response:
+        """GET; whoever is signed in all the same is sent on rather than told otherwise."""
         visitor = request[VISITOR]
-        if await session_of(visitor, self._sessions, self._clock()) is not None:
+        if await session_of(visitor, self._desk.sessions, self._desk.clock()) is not None:
             return see_other("/")
-        return self._pages.show(request, visitor, "signed_out.html")
+        return self._desk.pages.show(request, visitor, "signed_out.html")

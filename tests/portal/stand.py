@@ -6,34 +6,46 @@ headers, is played by :class:`Browser`.
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from yarl import URL
 
 from router.hostname import Hostname
+from router.identity.account import Account
+from router.identity.errands import Errands
+from router.identity.invitations import Invitations
+from router.identity.invoice_links import InvoiceLinks
+from router.identity.links import Links
+from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
+from router.identity.recovery import Recovery
+from router.identity.registrations import Registrations
 from router.identity.sessions import Sessions
 from router.identity.sign_in import SignIn
 from router.identity.signing_keys import SigningKeys
 from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.observe.tasks import Tasks
-from router.portal.application import build_portal
+from router.portal.application import UseCases, build_portal
 from router.portal.error_pages import ErrorPages
+from router.portal.images import Images
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
-from router.storage.changes import ChangeFeed
+from router.storage.changes import ChangeFeed, record
 from router.storage.database import Database
 from router.storage.migrate import migrate
-from router.storage.schema import changes
+from router.storage.outbox import Mail, Outbox, identity_of
+from router.storage.schema import changes, outbox, tenants
 from router.storage.sealing import Sealer
 from router.tenants.directory import Directory
 from router.tenants.form import TenantForm
@@ -46,6 +58,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from router.identity.session import Session
+    from router.identity.tenant_facts import TenantFacts
     from router.tenants.tenant import Tenant
 
 ADA = "ada@customer.example"
@@ -55,8 +68,23 @@ DEAD_DATABASE = "postgresql://127.0.0.1:1/none"
 
 
 @dataclass(slots=True)
+class Time:
+    """A clock that tests can put on."""
+
+    ahead: float = 0
+
+    def __call__(self) -> float:
+        """Now, in unix seconds."""
+        return time.time() + self.ahead
+
+
+@dataclass(slots=True)
 class Stand:
-    """What a test needs to hold: the parts, and the tenants Acme and Globex; Ada is a user at Acme."""
+    """What a test needs to hold: the parts, and the tenants Acme and Globex; Ada is a user at Acme.
+
+    ``time`` is everybody's clock. ``known`` are the customers and addresses that Globex's backend would
+    confirm.
+    """
 
     database: Database
     feed: ChangeFeed
@@ -64,6 +92,11 @@ class Stand:
     users: Users
     sessions: Sessions
     signing_keys: SigningKeys
+    use_cases: UseCases
+    errands: Errands
+    sealer: Sealer
+    known: set[tuple[str, str]]
+    time: Time
     application: web.Application
     acme: Tenant
     globex: Tenant
@@ -79,12 +112,49 @@ class Stand:
         await self.settled()
         return await self.sessions.find(token)
 
+    async def confirms(self, tenant: Tenant) -> None:
+        """Have a tenant's backend be there to ask about registrations; ``known`` is what it would say."""
+        values = {"registration_check": "https://backend.example/registration", "version": tenant.version + 1}
+        async with self.database.write() as connection:
+            await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(values))
+            await record(connection, "hostname", str(tenant.hostname))
+        await self.settled()
+
+    async def mails(self) -> list[Mail]:
+        """Read what is to be sent, the first first, once nothing is under way."""
+        await self.errands.settled()
+        async with self.database.read() as connection:
+            rows = (await connection.execute(select(outbox).order_by(outbox.c.created_at))).mappings().all()
+        return [
+            Mail(
+                row["tenant_id"],
+                row["kind"],
+                row["recipient"],
+                row["language"],
+                json.loads(self.sealer.open(row["sealed_facts"], identity=identity_of(row["id"]))),
+            )
+            for row in rows
+        ]
+
+    async def mailed(self, kind: str, recipient: str) -> str:
+        """Read the token in the one mail of a kind to somebody."""
+        (token,) = [
+            str(mail.facts["token"])
+            for mail in await self.mails()
+            if (mail.kind, mail.recipient) == (kind, recipient)
+        ]
+        return token
+
 
 @asynccontextmanager
-async def open_stand(folder: Path, *, users_database: str | None = None) -> AsyncIterator[Stand]:
-    """Build a portal on a fresh SQLite file; ``users_database`` is where signing in looks instead."""
-    url = f"sqlite:///{folder}/router.db"
-    await migrate(url)
+async def open_stand(
+    folder: Path, *, url: str | None = None, users_database: str | None = None
+) -> AsyncIterator[Stand]:
+    """Build a portal on a fresh database; ``users_database`` is where signing in looks instead."""
+    if url is None:
+        url = f"sqlite:///{folder}/router.db"
+        await migrate(url)
+    clock, sealer, known = Time(), Sealer([b"s" * 32]), set[tuple[str, str]]()
     async with AsyncExitStack() as stack:
         database, bell, cache = Database(url), PollBell(), MemoryCache()
         users_at = Database(users_database or url)
@@ -94,30 +164,97 @@ async def open_stand(folder: Path, *, users_database: str | None = None) -> Asyn
         feed = ChangeFeed(database, bell, period=0.05)
         passwords = Passwords(threads=1, memory_kib=64, passes=1)
         stack.callback(passwords.close)
-        users = Users(users_at, bell, passwords)
-        sessions = Sessions(database, cache, bell, feed)
-        signing_keys = SigningKeys(database, Sealer([b"s" * 32]), bell, feed)
+        errands = await stack.enter_async_context(Errands())
+        signing_keys = SigningKeys(database, sealer, bell, feed)
         directory = Directory(database, cache, feed)
         registry = Registry(
             database, bell, platform_domain=Hostname("portal.localhost"), allow_private_upstreams=True
         )
         renderer = Renderer(Themes.load())
+        parts = Parts(database, users_at, bell, feed, cache, sealer, passwords, errands, clock)
+        use_cases = _use_cases(parts, known)
         application = build_portal(
             directory=directory,
-            sign_in=SignIn(users, passwords, Throttle(cache, sessions.addresses), sessions),
-            sessions=sessions,
+            use_cases=use_cases,
             signing_keys=signing_keys,
             renderer=renderer,
+            images=Images(database),
             error_pages=ErrorPages(renderer),
             csrf_key=b"c" * 32,
+            clock=clock,
         )
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(feed.run(), name="changes")
         acme = await _tenant(registry, "acme", "Acme Energy", "#0B6E4F")
         globex = await _tenant(registry, "globex", "Globex", "#ffff00", allow_registration=True)
+        users = use_cases.users
         if users_database is None:
             await users.add(acme.id, ADA, "C-1001", PASSWORD)
-        yield Stand(database, feed, registry, users, sessions, signing_keys, application, acme, globex)
+        yield Stand(
+            database=database,
+            feed=feed,
+            registry=registry,
+            users=users,
+            sessions=use_cases.sessions,
+            signing_keys=signing_keys,
+            use_cases=use_cases,
+            errands=errands,
+            sealer=sealer,
+            known=known,
+            time=clock,
+            application=application,
+            acme=acme,
+            globex=globex,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the use cases are made of."""
+
+    database: Database
+    users_at: Database
+    bell: PollBell
+    feed: ChangeFeed
+    cache: MemoryCache
+    sealer: Sealer
+    passwords: Passwords
+    errands: Errands
+    clock: Time
+
+
+def _use_cases(parts: Parts, known: set[tuple[str, str]]) -> UseCases:
+    database, bell, passwords, clock = parts.database, parts.bell, parts.passwords, parts.clock
+
+    async def confirm(_tenant: TenantFacts, customer: str, email: str) -> bool:
+        return (customer, email) in known
+
+    users = Users(parts.users_at, bell, passwords)
+    sessions = Sessions(database, parts.cache, bell, parts.feed, clock=clock)
+    throttle = Throttle(parts.cache, sessions.addresses)
+    queue, links, errands = Outbox(parts.sealer), Links(database, clock=clock), parts.errands
+    newcomers = Newcomers(database, bell, links, passwords, clock=clock)
+    invoices = InvoiceLinks(database, links, [b"i" * 32], clock=clock)
+    return UseCases(
+        users=users,
+        sessions=sessions,
+        sign_in=SignIn(users, passwords, throttle, sessions, clock=clock),
+        invitations=Invitations(database, bell, queue, links, newcomers, clock=clock),
+        registrations=Registrations(
+            database,
+            bell,
+            queue,
+            links,
+            invoices,
+            newcomers,
+            throttle,
+            errands,
+            confirm=confirm,
+            clock=clock,
+        ),
+        recovery=Recovery(database, bell, queue, links, passwords, throttle, errands, clock=clock),
+        account=Account(database, bell, queue, links, passwords, throttle, clock=clock),
+    )
 
 
 async def _tenant(
@@ -134,13 +271,18 @@ async def _tenant(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer, read whole."""
+    """An answer, read whole; ``forms`` are the hidden fields of its forms, by where they are sent."""
 
     status: int
     headers: Mapping[str, str]
     cookies: tuple[str, ...]
     text: str
-    hidden: Mapping[str, str]
+    forms: Mapping[str, Mapping[str, str]]
+
+    @property
+    def hidden(self) -> Mapping[str, str]:
+        """The hidden fields of the first form, which is what the page is for."""
+        return next(iter(self.forms.values()), {})
 
 
 class Browser:
@@ -208,20 +350,23 @@ class Browser:
             self.jar.pop(name, None)
             if value.strip('"'):
                 self.jar[name] = value
-        form = _Form()
-        form.feed(page.text)
-        return Page(page.status, page.headers, page.cookies, page.text, form.hidden)
+        forms = _Forms()
+        forms.feed(page.text)
+        return replace(page, forms=forms.found)
 
 
-class _Form(HTMLParser):
+class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.hidden: dict[str, str] = {}
+        self.found: dict[str, dict[str, str]] = {}
+        self._form: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
-        if tag == "input" and named.get("type") == "hidden":
-            self.hidden[named["name"] or ""] = named["value"] or ""
+        if tag == "form":
+            self._form = self.found.setdefault(named["action"] or "", {})
+        elif tag == "input" and named.get("type") == "hidden":
+            self._form[named["name"] or ""] = named["value"] or ""
 
 
 @asynccontextmanager

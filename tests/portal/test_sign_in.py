@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from router.identity.sessions import COOKIE
 from router.portal.forms import CSRF_COOKIE
+from router.portal.languages import LANGUAGE_COOKIE
 from tests.portal.stand import ADA, DEAD_DATABASE, PASSWORD, Browser, Page, open_stand, serving
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ async def test_without_its_token_a_form_is_refused(stand: Stand, browser: Browse
         del fields["csrf"]
     answer = await browser.submit("/-/sign-in", fields)
     assert await refused(stand, answer)
-    assert "Please sign in once more." in answer.text
+    assert "Please send it once more." in answer.text
     assert f'value="{ADA}"' in answer.text
     again = await browser.submit("/-/sign-in", {**answer.hidden, "email": ADA, "password": PASSWORD})
     assert again.status == 303
@@ -320,9 +321,50 @@ async def test_the_first_page_is_small(stand: Stand, browser: Browser) -> None:
 
 
 async def test_registration_is_mentioned_where_it_is_allowed(stand: Stand, browser: Browser) -> None:
-    """Only a tenant that allows registration says that its invoices tell how; nothing links to nowhere."""
-    assert "register" not in (await browser.get("/-/sign-in")).text
+    """The page says how one comes in: by invitation, by the invoice's link, or by reference."""
+    assert "You need an invitation from Acme Energy" in (await browser.get("/-/sign-in")).text
     browser.tenant, browser.host = stand.globex, str(stand.globex.hostname)
+    assert "Your invoices from Globex tell you how" in (await browser.get("/-/sign-in")).text
+    await stand.confirms(stand.globex)
+    assert 'href="/-/register"' in (await browser.get("/-/sign-in")).text
+
+
+async def test_a_remembered_session_outlasts_the_browser(stand: Stand, browser: Browser) -> None:
+    """Who asks to be kept signed in gets a cookie with the session's absolute life, others one without."""
     page = await browser.get("/-/sign-in")
-    assert "Your invoices from Globex tell you how to register." in page.text
-    assert "<a " not in page.text
+    fields = {**page.hidden, "email": ADA, "password": PASSWORD}
+    lasting = await browser.submit("/-/sign-in", {**fields, "remember": "yes"})
+    cookie = next(cookie for cookie in lasting.cookies if cookie.startswith(COOKIE))
+    (life,) = [part for part in cookie.split(";") if "max-age" in part.lower()]
+    assert 2_591_900 <= int(life.partition("=")[2]) <= 2_592_000
+    session = await stand.session(browser.jar[COOKIE])
+    assert session is not None
+    assert session.remembered
+
+
+async def test_a_choice_is_kept_after_a_fault(browser: Browser) -> None:
+    """The tick at “keep me signed in” stands there still when the password was wrong."""
+    page = await browser.get("/-/sign-in")
+    fields = {**page.hidden, "email": ADA, "password": "wrong", "remember": "yes"}
+    assert " checked" in (await browser.submit("/-/sign-in", fields)).text
+    assert " checked" not in page.text
+
+
+async def test_the_users_language_comes_along(stand: Stand, browser: Browser) -> None:
+    """In a browser that has not been told a language, the user's own is spoken after the sign-in."""
+    user = await stand.users.find_by_email(stand.acme.id, ADA)
+    assert user is not None
+    await stand.use_cases.account.set_language(user.id, "de")
+    await browser.sign_in()
+    assert browser.jar[LANGUAGE_COOKIE] == "de"
+    assert '<html lang="de"' in (await browser.get("/-/account")).text
+
+
+async def test_the_page_says_what_was_done(browser: Browser) -> None:
+    """A page that leads here may have it say one of a few things, and nothing else."""
+    assert "Your password was changed." in (await browser.get("/-/sign-in?done=password-changed")).text
+    plain = await browser.get("/-/sign-in")
+    odd = await browser.get("/-/sign-in?done=%3Cb%3Eyour+account+is+locked")
+    assert "locked" not in odd.text
+    assert "notice" not in odd.text.partition("<main")[2]
+    assert odd.status == plain.status == 200
