@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from router.edge.decide import own_page
-from router.edge.headers import language_cookie
+from router.edge.headers import fields_of_the_host, language_cookie
+from router.edge.visit import Door
 
 if TYPE_CHECKING:
     from router.edge.decide import ChooseCustomer, Refuse, SignIn
@@ -103,10 +104,10 @@ class Answers:
         location = f"https://{visit.hostname}{self._port}".encode() + visit.target
         return Answer(308, ((b"Location", location), _NO_STORE))
 
-    def to_own_page(self, decision: SignIn | ChooseCustomer) -> Answer:
+    def to_own_page(self, decision: SignIn | ChooseCustomer, visit: Visit) -> Answer:
         """To sign in, or to choose a customer; it leads back (303: by GET, RFC 9110 section 15.4.4)."""
-        location = own_page(decision).encode()
-        return Answer(303, ((b"Location", location), _NO_STORE, (b"Vary", b"Cookie")))
+        fields = ((b"Location", own_page(decision).encode()), _NO_STORE, (b"Vary", b"Cookie"))
+        return Answer(303, fields + _tenants_fields(decision.tenant, visit))
 
     def health(self, health: HealthAnswer) -> Answer:
         """What a load balancer asked."""
@@ -121,7 +122,7 @@ class Answers:
         status = refuse.status
         # Unknown hosts get the same octets each time.
         request_id = visit.id if refuse.tenant is not None else ""
-        fields: tuple[Header, ...] = (_NO_STORE,)
+        fields: tuple[Header, ...] = (_NO_STORE, *_tenants_fields(refuse.tenant, visit))
         if status in _RETRY_AFTER:
             fields += ((b"Retry-After", _RETRY_AFTER[status]),)
         if visit.prefers_html:
@@ -142,6 +143,14 @@ class Answers:
             )
             return Answer(status, fields, page.body, close=refuse.close)
         return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)
+
+
+def _tenants_fields(tenant: Tenant | None, visit: Visit) -> tuple[Header, ...]:
+    """What the tenant says of its host, over TLS only (RFC 6797 section 7.2)."""
+    if tenant is None or visit.door is not Door.HTTPS or not tenant.forwarding.answer_fields:
+        return ()
+    added = fields_of_the_host(tenant.forwarding.answer_fields)
+    return tuple((name.encode(), value.encode()) for name, value in added)
 
 
 def _return_target(visit: Visit) -> str:

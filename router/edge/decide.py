@@ -21,6 +21,7 @@ CONSOLE = "console"
 """What a connection to the admin hostname was opened for, in the place of a tenant's id."""
 OWN_PREFIX = b"/-/"
 OWN_PATHS = frozenset({b"/.well-known/portal-jwks.json"})
+"""For machines, whatever people are told: a backend that is being worked on verifies assertions too."""
 SIGN_IN = "/-/sign-in"
 CUSTOMER = "/-/customer"
 
@@ -98,7 +99,7 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
         return Refuse(421, "misdirected", close=True)
     if tenant.status != "active":
         return Refuse(503, "suspended", tenant)
-    if tenant.forwarding.maintenance:
+    if tenant.forwarding.maintenance and visit.path not in OWN_PATHS:
         return Refuse(503, "maintenance", tenant)
     if (visit.path.startswith(OWN_PREFIX) or visit.path in OWN_PATHS) and visit.reads_plainly:
         return ToPortal(tenant)

@@ -314,6 +314,18 @@ def _domains(host: bytes) -> tuple[bytes, bytes]:
     return b"domain=" + host, b"domain=." + host
 
 
+_OF_THE_WHOLE_HOST = frozenset({"strict-transport-security", "permissions-policy", "x-robots-tag"})
+
+
+@lru_cache(maxsize=4096)
+def fields_of_the_host(added: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Of a tenant's own answer fields those that are good for our pages, too.
+
+    They speak of the host, not of what the backend answers; our pages have a policy of content of their own.
+    """
+    return tuple((name, value) for name, value in added if name.lower() in _OF_THE_WHOLE_HOST)
+
+
 def with_fields(fields: list[Header], added: tuple[tuple[str, str], ...]) -> list[Header]:
     """Add a tenant's own answer fields, in the place of the upstream's of the same name."""
     names = {name.lower().encode() for name, _ in added}

@@ -120,7 +120,7 @@ class Reception:
             case ToPortal() | ToConsole():
                 return self._to_plane(decision, visit)
             case SignIn() | ChooseCustomer():
-                return self._answers.to_own_page(decision)
+                return self._answers.to_own_page(decision, visit)
             case Refuse():
                 return self._answers.error(decision, visit)
             case TellHealth(readiness):

@@ -13,7 +13,7 @@ import structlog
 from router.edge.balance import Turns
 from router.edge.decide import Refuse
 from router.edge.exchange import Route
-from router.edge.headers import encode_value, forwarded_lines, identity_lines
+from router.edge.headers import encode_value, fields_of_the_host, forwarded_lines, identity_lines
 from router.errors import Unavailable
 from router.tenants.tenant import Forwarding
 
@@ -33,6 +33,11 @@ _log = structlog.get_logger(__name__)
 _MAX_IDENTITIES = 4096
 _OWN_WAY = Forwarding()
 _CONSOLE_WAY = Forwarding(max_body=64 * 1024)
+
+
+def _own_way(tenant: Tenant) -> Forwarding:
+    fields = tenant.forwarding.answer_fields
+    return Forwarding(answer_fields=fields_of_the_host(fields)) if fields else _OWN_WAY
 
 
 class Routes:
@@ -70,7 +75,7 @@ class Routes:
         """To our own pages, which see our own cookies."""
         cookies = visit.cookies.line if visit.cookies is not None else None
         named = b"X-Router-Tenant: %b\r\n" % encode_value(tenant.id)
-        return Route(self._portal, named + self._own_lines(visit), cookies, tenant, _OWN_WAY)
+        return Route(self._portal, named + self._own_lines(visit), cookies, tenant, _own_way(tenant))
 
     def to_console(self, visit: Visit) -> Route | Refuse:
         """To the console, which so far knows no cookies."""

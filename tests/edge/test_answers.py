@@ -187,7 +187,7 @@ def test_to_https(answers: Answers, host: bytes, target: bytes, location: bytes)
 
 def test_to_the_sign_in_page() -> None:
     """By GET (303), to a local path, not to be stored and not the same for everybody."""
-    answer = ANSWERS.to_own_page(SignIn(ACME, "/a?b=c&d"))
+    answer = ANSWERS.to_own_page(SignIn(ACME, "/a?b=c&d"), visit())
     assert answer.status == 303
     assert field(answer, b"Location") == b"/-/sign-in?return=/a%3Fb%3Dc%26d"
     assert field(answer, b"Cache-Control") == b"no-store"
@@ -196,7 +196,7 @@ def test_to_the_sign_in_page() -> None:
 
 def test_to_the_choice_of_a_customer() -> None:
     """Whoever signs in for several is asked which first, and led back to where they were going."""
-    answer = ANSWERS.to_own_page(ChooseCustomer(ACME, "/a?b=c&d"))
+    answer = ANSWERS.to_own_page(ChooseCustomer(ACME, "/a?b=c&d"), visit())
     assert answer.status == 303
     assert field(answer, b"Location") == b"/-/customer?return=/a%3Fb%3Dc%26d"
     assert field(answer, b"Cache-Control") == b"no-store"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from router.edge.visit import Door
 from router.tenants.form import TenantForm
 from router.tenants.forwarding import ForwardingForm
 from tests.journeys.node import running_node
@@ -50,6 +51,16 @@ def test_a_portal_in_maintenance_says_so(node: Node, upstream: RecordingUpstream
     assert upstream.contacts == []
 
 
+def test_maintenance_is_for_people(node: Node, upstream: RecordingUpstream) -> None:
+    """The keys of the assertions are there all the same, and the node's health is nobody's maintenance."""
+    host = add_portal(node, [upstream.url], maintenance=True)
+    keys = _ask(node, host, target=b"/.well-known/portal-jwks.json")
+    assert (keys.status, bool(json.loads(keys.body)["keys"])) == (200, True)
+    assert _ask(node, host, target=b"/.well-known/portal-jwks.json/..").status == 503
+    with node.connect(door=Door.HEALTH) as prober:
+        assert prober.ask(request(host, target=b"/readyz")).status == 200
+
+
 def test_maintenance_begins_and_ends_while_the_router_runs(node: Node, upstream: RecordingUpstream) -> None:
     """An operator's word counts within moments, in both directions, and for that portal alone."""
     host, other = add_portal(node, [upstream.url]), add_portal(node, [upstream.url])
@@ -79,6 +90,49 @@ def test_answer_fields_are_added_and_replace_the_upstream_s(node: Node, upstream
     assert answer.fields("strict-transport-security") == ["max-age=31536000"]
     assert answer.fields("content-security-policy") == ["frame-ancestors 'none'"]
     assert (answer.field("x-own"), answer.body) == ("kept", b"ok")
+
+
+_OWN = [
+    *_FIELDS,
+    "Permissions-Policy: camera=()",
+    "X-Robots-Tag: noindex",
+    "Referrer-Policy: unsafe-url",
+    "X-Other: yes",
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "line", "status"),
+    [
+        (b"/-/sign-in", b"Accept: text/html", 200),
+        (b"/-/no-such-page", b"Accept: text/html", 404),
+        (b"/.well-known/portal-jwks.json", b"Accept: */*", 200),
+        (b"/private", b"Accept: text/html", 303),
+        (b"/private", b"Accept: application/json", 401),
+        (b"/private", b"X-Requested-With: x", 401),
+    ],
+)
+def test_our_own_answers_carry_what_is_said_of_the_host(
+    node: Node, upstream: RecordingUpstream, target: bytes, line: bytes, status: int
+) -> None:
+    """HSTS and its like stand on sign-in pages, redirects and errors too; their own policies stay."""
+    host = add_portal(node, [upstream.url], public_paths=["/public"], answer_fields=_OWN)
+    answer = _ask(node, host, line, target=target)
+    assert answer.status == status
+    assert answer.fields("strict-transport-security") == ["max-age=31536000"]
+    assert answer.fields("permissions-policy") == ["camera=()"]
+    assert answer.fields("x-robots-tag") == ["noindex"]
+    assert answer.field("content-security-policy") != "frame-ancestors 'none'"
+    assert answer.field("referrer-policy") != "unsafe-url"
+    assert answer.field("x-other") is None
+
+
+def test_nothing_of_the_host_is_said_in_plain_text(node: Node, upstream: RecordingUpstream) -> None:
+    """A redirect on port 80 carries no HSTS (RFC 6797 section 7.2)."""
+    host = add_portal(node, [upstream.url], answer_fields=_OWN)
+    with node.connect(door=Door.HTTP) as client:
+        answer = client.ask(request(host))
+    assert (answer.status, answer.field("strict-transport-security")) == (308, None)
 
 
 @pytest.mark.parametrize(
