@@ -127,19 +127,15 @@ class UpstreamPool:
             self._idle.remove(connection)
             connection.transport.close()
 
-    def follow(self) -> None:
-        """Use no connection for another visit whose address the upstream's name does not lead to any more."""
+    def follow(self) -> bool:
+        """Use no connection for another visit whose address the upstream's name does not lead to any more.
+
+        Answers whether the name is being looked up at the moment, so that more may be known soon.
+        """
         if not self._all or self.target.path:
-            return
-        addresses = self._resolver.peek(self.target.host)
-        if addresses is None:
-            return
-        for connection in self._all:
-            if connection.address not in addresses:
-                connection.made_at = _LONG_AGO  # too old to be given back
-        for connection in [each for each in self._idle if each.made_at == _LONG_AGO]:
-            self._idle.remove(connection)
-            connection.transport.close()
+            return False
+        self._let_go(self._resolver.peek(self.target.host))
+        return self._resolver.is_looking_up(self.target.host)
 
     def abort_all(self) -> None:
         """Cut every connection."""
@@ -153,6 +149,16 @@ class UpstreamPool:
     def count_cookies(self, dropped: int) -> None:
         """Count cookies that an upstream may not set."""
         self.dropped_cookies += dropped
+
+    def _let_go(self, addresses: tuple[str, ...] | None) -> None:
+        if addresses is None:
+            return
+        for connection in self._all:
+            if connection.address not in addresses:
+                connection.made_at = _LONG_AGO  # too old to be given back
+        for connection in [each for each in self._idle if each.made_at == _LONG_AGO]:
+            self._idle.remove(connection)
+            connection.transport.close()
 
     def _wake_next(self) -> None:
         """Let the next in the queue dial: there is room."""
@@ -263,13 +269,13 @@ class UpstreamPools:
 
     def expire(self) -> None:
         """Called by Deadlines: close what has been idle for too long, or leads where its name does not."""
-        now = self._deadlines.now
+        now, soon = self._deadlines.now, False
         for key, pool in list(self._pools.items()):
             pool.close_idle(now - self._limits.upstream_idle)
-            pool.follow()
+            soon = pool.follow() or soon
             if pool.unused and pool.cookie_domain is not None:
                 del self._pools[key]
-        self.deadline = now + 5
+        self.deadline = now + (1 if soon else 5)
 
     def abort_all(self) -> None:
         """Cut every connection of every pool."""

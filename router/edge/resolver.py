@@ -130,6 +130,10 @@ class Resolver:
             self._look_up_some_time(host)
         return known.addresses if known.answered or known.fault is None else None
 
+    def is_looking_up(self, host: str) -> bool:
+        """Whether a look-up of this name is under way."""
+        return host in self._flights
+
     def doubt(self, host: str) -> bool:
         """Take what is known for run out, because nobody was met there; at most once a second for a name.
 
