@@ -147,6 +147,10 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
         ("ROUTER_MAIL_FROM", "Portal <portal@example.com", "portal@example.com"),
         ("ROUTER_MAIL_FROM", "portal@example.com, other@example.com", "portal@example.com"),
         ("ROUTER_TRUSTED_PROXIES", "10.0.0.1/8", "not an IP address or network"),
+        ("ROUTER_RESOLVERS", "dns.example", "not a name server"),
+        ("ROUTER_RESOLVERS", "10.0.0.2:0", "not a name server"),
+        ("ROUTER_RESOLVERS", "10.0.0.2:65536", "not a name server"),
+        ("ROUTER_RESOLVERS", "10.0.0.2, [fd00::2]:x", "not a name server"),
         ("ROUTER_TRUSTED_PROXIES", "10.0.0.0/8,lb.example", "not an IP address or network"),
         ("ROUTER_ALLOW_PRIVATE_UPSTREAMS", "perhaps", "valid boolean"),
         ("ROUTER_SESSION_IDLE", "59", "greater than or equal to 60"),
@@ -176,6 +180,21 @@ def test_a_bad_value_is_one_sentence_that_names_it(
     assert sentence.startswith(f"{variable} (from environment): ")
     assert words in sentence
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("given_as", "meant"),
+    [
+        ("10.0.0.2", ("10.0.0.2:53",)),
+        ("10.0.0.2:5353, fd00::2", ("10.0.0.2:5353", "[fd00::2]:53")),
+        ("[fd00::2]", ("[fd00::2]:53",)),
+        ("[FD00:0::2]:0053", ("[fd00::2]:53",)),
+        ("", ()),
+    ],
+)
+def test_a_name_server_has_a_port(given_as: str, meant: tuple[str, ...], tmp_path: Path) -> None:
+    """The usual one goes without saying; an IPv6 address with a port stands in brackets."""
+    assert load_settings(DOMAIN | {"ROUTER_RESOLVERS": given_as}, folder=tmp_path).resolvers == meant
 
 
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
