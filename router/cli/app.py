@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, tenant, token, user
+from router.cli import certificate, domain, mail, tenant, token, user
 from router.cli.demo import demo
 from router.cli.explain import explain
 from router.cli.migrate import migrate
@@ -42,6 +42,7 @@ app.command(certificate.app)
 app.command(domain.app)
 app.command(user.app)
 app.command(token.app)
+app.command(mail.app)
 app.command(explain)
 
 
