@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from router.tenants.claims import Claim, ClaimState
 from router.tenants.rows import TenantRecord
 from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
 from tests.cli.conftest import ACME, issue
+from tests.edge.name_server import NameServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,8 +237,37 @@ def test_an_upstream_that_speaks_no_tls_is_told_from_one_that_is_away(ready: She
     assert "no answer in 0.3 seconds" in wrong["sentence"]
 
 
-def test_a_name_without_an_address_is_told(ready: Shell) -> None:
-    """The name is what is wrong, and named."""
+@pytest.fixture
+def name_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    """Run a name server beside the command, and have the settings name it."""
+    server, loop = NameServer(), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    monkeypatch.setenv("ROUTER_RESOLVERS", server.address)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def test_a_name_is_judged_address_by_address(ready: Shell, upstream: str, name_servers: NameServer) -> None:
+    """As the edge does it: one forbidden address among others is passed over, alone it is the fault."""
+    ready("tenant", "set", "acme", "--upstream", upstream.replace("127.0.0.1", "erp.invalid"))
+    name_servers.records["erp.invalid."] = ["A 169.254.169.254 60", "A 127.0.0.1 60"]
+    assert ready("explain", "acme.portal.example", "--json").answer["wrong"] is None
+    name_servers.records["erp.invalid."] = ["A 169.254.169.254 60"]
+    wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert wrong["code"] == "upstream_unreachable"
+    assert "metadata service" in wrong["sentence"]
+    name_servers.records.clear()
+    wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
+    assert "erp.invalid has no address" in wrong["sentence"]
+
+
+def test_a_name_whose_servers_do_not_answer_is_told(ready: Shell) -> None:
+    """That is another fault than a wrong name, and not the backend's."""
     ready("tenant", "set", "acme", "--upstream", "http://erp.invalid:80")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -299,6 +330,16 @@ def test_a_file_that_was_not_taken_is_told(ready: Shell) -> None:
     (ready.folder / "certs" / "broken.pem").write_text("junk")
     (told,) = ready("explain", "acme.portal.example", "--json").answer["files_not_taken"]
     assert told.startswith("broken")
+
+
+def test_a_folder_that_cannot_be_read_is_told(ready: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not an empty one: the certificate that is missing may be in it."""
+    path = ready.folder / "certs.zip"
+    path.touch()
+    monkeypatch.setenv("ROUTER_CERTS_DIR", str(path))
+    answer = ready("explain", "acme.portal.example", "--json").answer
+    assert answer["wrong"]["code"] == "no_certificate"
+    assert f"{path}: it cannot be read" in answer["wrong"]["sentence"]
 
 
 def test_a_lost_encryption_key_is_one_clear_fault(ready: Shell, authority: trustme.CA) -> None:

@@ -217,6 +217,29 @@ async def test_a_name_that_is_led_to_a_forbidden_address_is_refused(caller: Call
         assert fault.value.code == "upstream_forbidden"
 
 
+async def test_a_socket_is_judged_when_it_is_connected_to(caller: Caller, tmp_path: Path) -> None:
+    """The platform may have taken its leave back since the socket was saved."""
+    url = f"unix:{tmp_path}/erp.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(url.removeprefix("unix:"))
+        server.listen()
+        assert await caller.dial(url) == ""
+        with pytest.raises(Unavailable) as fault:
+            await caller.dial(url, forbidden=frozenset({url}))
+    assert fault.value.code == "upstream_forbidden"
+
+
+async def test_a_certificate_that_is_not_believed_is_the_fault_that_is_told(caller: Caller) -> None:
+    """Also where another address refused the connection: that says less."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("erp.example").configure_cert(context)
+    async with listening("127.0.0.2", ssl=context) as port:
+        caller.say("127.0.0.2", "127.0.0.3")
+        for _ in range(2):
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await caller.dial(f"https://erp.example:{port}")
+
+
 async def test_who_moved_is_found_again_although_the_answer_still_holds(caller: Caller) -> None:
     """A container that was replaced has another address long before its time to live is over."""
     async with listening("127.0.0.3") as port:
