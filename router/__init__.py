@@ -1,7 +1,7 @@
 """tenant-router: the front door of a multi-tenant portal.
 
 Three planes live in one worker process. The **edge** moves bytes and decides; the **portal** (customers'
-pages) and the **console** (operators' pages and API; not built yet) are upstreams of the edge, so there is
+pages) and the **console** (the API, and some day the operators' pages) are upstreams of the edge, so there is
 one way that bytes move, whatever answers: client → edge → some upstream.
 
 The journey of a request, and the file that owns each step::

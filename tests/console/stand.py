@@ -65,6 +65,7 @@ class Stand:
     acme: Tenant
     globex: Tenant
     token: str
+    url: str
     billing: BillingSystem
     now: float = 1_800_000_000.0
 
@@ -170,7 +171,18 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
         tasks.start(feed.run(), name="changes")
         billing = BillingSystem(client)
         stand = Stand(
-            database, feed, registry, budgets, tokens, finder, invoice_links, acme, globex, "", billing
+            database=database,
+            feed=feed,
+            registry=registry,
+            budgets=budgets,
+            tokens=tokens,
+            finder=finder,
+            links=invoice_links,
+            acme=acme,
+            globex=globex,
+            token="",
+            url=str(client.make_url("")).rstrip("/"),
+            billing=billing,
         )
         stand.token = billing.token = await stand.new_token(acme, name="Billing")
         yield stand

@@ -84,7 +84,7 @@ async def backend(
 
 
 def _example() -> str:
-    [example] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    [example, _] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     return str(example)
 
 
