@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -10,10 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 
 from router.errors import Unavailable
+from router.identity.account import Account
+from router.identity.errands import Errands
+from router.identity.invitations import Invitations
+from router.identity.invoice_links import InvoiceLinks
+from router.identity.links import Links
+from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
+from router.identity.recovery import Recovery
+from router.identity.registrations import Registrations
 from router.identity.sessions import Sessions
 from router.identity.sign_in import SignIn
 from router.identity.throttling import Throttle
@@ -22,9 +31,13 @@ from router.observe.tasks import Tasks
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed, PollBell
 from router.storage.database import Database
-from router.storage.schema import changes, tenants
+from router.storage.outbox import Outbox, identity_of
+from router.storage.schema import audit, changes, outbox, tenants
+from router.storage.sealing import Sealer
 
 if TYPE_CHECKING:
+    from router.identity.session import Session
+    from router.identity.tenant_facts import TenantFacts
     from router.storage.cache import Cache
 
 START = 1_795_300_000.0
@@ -56,6 +69,40 @@ class CountingPasswords(Passwords):
         return await super().verify(stored, text)
 
 
+class Backend:
+    """A tenant's backend that is asked who belongs to which customer, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.belongs: set[tuple[str, str]] = set()
+        self.asked: list[tuple[str, str, str]] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def confirm(self, tenant: TenantFacts, customer: str, email: str) -> bool:
+        """Answer as router/identity/call_out.py does."""
+        self.asked.append((tenant.slug, customer, email))
+        await self.answers.wait()
+        return (customer, email) in self.belongs
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail in the outbox, opened."""
+
+    kind: str
+    recipient: str
+    language: str
+    facts: dict[str, str | int]
+
+    @property
+    def token(self) -> str:
+        """The token of its link."""
+        return str(self.facts["token"])
+
+
+_SEALER = Sealer([bytes(32)])
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What one worker has of identity, on the database that it shares with the others."""
@@ -67,6 +114,14 @@ class Worker:
     sessions: Sessions
     throttle: Throttle
     sign_in: SignIn
+    links: Links
+    invitations: Invitations
+    invoice_links: InvoiceLinks
+    registrations: Registrations
+    recovery: Recovery
+    account: Account
+    errands: Errands
+    backend: Backend
     clock: Clock
 
     async def attempt(self, email: str, password: str = GOOD, *, address: str = ADDRESS) -> object:
@@ -79,9 +134,40 @@ class Worker:
         assert isinstance(token, str)
         return token
 
+    async def session(self, email: str = "mary@acme.test") -> Session:
+        """Sign in and answer the session."""
+        found = await self.sessions.find(await self.signed_in(email))
+        assert found is not None
+        return found
+
+    async def mails(self) -> list[Letter]:
+        """Open every mail in the outbox, the oldest first, once all errands are done."""
+        await self.errands.settled()
+        async with self.database.read() as connection:
+            rows = (await connection.execute(select(outbox).order_by(outbox.c.created_at))).all()
+        return [
+            Letter(row.kind, row.recipient, row.language, json.loads(_opened(row.id, row.sealed_facts)))
+            for row in rows
+        ]
+
+    async def mail(self, kind: str) -> Letter:
+        """Open the latest mail of a kind, written down since the clock was moved last."""
+        return [mail for mail in await self.mails() if mail.kind == kind][-1]
+
+    async def audited(self) -> list[str]:
+        """Tell which actions the audit has, the oldest first."""
+        async with self.database.read() as connection:
+            return list(await connection.scalars(select(audit.c.action).order_by(audit.c.sequence)))
+
     def signing_in_with(self, passwords: Passwords) -> SignIn:
         """Sign in as this worker does, but with other passwords' Argon2."""
         return SignIn(self.users, passwords, self.throttle, self.sessions, clock=self.clock)
+
+    async def allow_registration(self, tenant_id: str = "tnt_1") -> None:
+        """Let customers of a tenant register themselves."""
+        this = tenants.c.id == tenant_id
+        async with self.database.write() as connection:
+            await connection.execute(update(tenants).where(this).values(allow_registration=True))
 
     async def caught_up(self) -> None:
         """Wait until this worker knows every change that has been committed."""
@@ -89,6 +175,10 @@ class Worker:
             last = await connection.scalar(select(func.max(changes.c.sequence)))
         async with asyncio.timeout(5):
             await self.feed.caught_up(last or 0)
+
+
+def _opened(mail_id: str, sealed: bytes) -> bytes:
+    return _SEALER.open(sealed, identity=identity_of(mail_id))
 
 
 @pytest.fixture
@@ -198,7 +288,40 @@ async def new_worker(
             throttle = Throttle(cache or MemoryCache(clock=clock), sessions.addresses)
             sign_in = SignIn(users, passwords, throttle, sessions, clock=clock)
             tasks.start(feed.run(), name="feed")
-            return Worker(database, feed, passwords, users, sessions, throttle, sign_in, clock)
+            links, post, backend = Links(database, clock=clock), Outbox(_SEALER), Backend()
+            newcomers = Newcomers(database, bell, links, passwords, clock=clock)
+            invoice_links = InvoiceLinks(database, links, [bytes(32)], clock=clock)
+            errands = Errands()
+            stack.push_async_exit(errands)
+            return Worker(
+                database,
+                feed,
+                passwords,
+                users,
+                sessions,
+                throttle,
+                sign_in,
+                links,
+                Invitations(database, bell, post, links, newcomers, clock=clock),
+                invoice_links,
+                Registrations(
+                    database,
+                    bell,
+                    post,
+                    links,
+                    invoice_links,
+                    newcomers,
+                    throttle,
+                    errands,
+                    confirm=backend.confirm,
+                    clock=clock,
+                ),
+                Recovery(database, bell, post, links, passwords, throttle, errands, clock=clock),
+                Account(database, bell, post, links, passwords, throttle, clock=clock),
+                errands,
+                backend,
+                clock,
+            )
 
         yield start
 
