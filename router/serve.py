@@ -110,18 +110,19 @@ UNAVAILABLE: Final = 6
 async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     """Join the parts of a worker; nothing listens to the world yet.
 
-    Raises ``BadSettings`` (the encryption key, a theme, a default upstream, the mail server) and
+    Raises ``BadSettings`` (the encryption key, a theme, a catalogue, a default upstream, the mail server) and
     ``Unavailable`` (the database, a migration).
     """
     async with AsyncExitStack() as stack:
         storage = await _storage(settings, stack)
         errands = await stack.enter_async_context(Errands())
         rooms = _rooms(settings, storage, errands, stack)
-        renderer = Renderer(Themes.load(settings.themes_dir))
+        languages = Languages.load(settings.languages_dir)
+        renderer = Renderer(Themes.load(settings.themes_dir, languages))
         portal_socket, error_pages = await _portal(storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
-        console_socket = await _console(settings, storage, rooms, tokens, stack)
+        console_socket = await _console(settings, storage, rooms, tokens, languages, stack)
         health = _health(storage)
         delivery = _delivery(settings, storage, renderer, health)
         planes = (portal_socket, console_socket)
@@ -270,7 +271,12 @@ async def _portal(
 
 
 async def _console(
-    settings: Settings, storage: _Storage, rooms: _Rooms, tokens: TokenFinder, stack: AsyncExitStack
+    settings: Settings,
+    storage: _Storage,
+    rooms: _Rooms,
+    tokens: TokenFinder,
+    languages: Languages,
+    stack: AsyncExitStack,
 ) -> str:
     """Serve the API to the edge alone; answer where."""
     database, bell = storage.database, storage.bell
@@ -287,7 +293,7 @@ async def _console(
         access=Access(tokens, registry, Budgets(storage.counters, counters=counters)),
         invoice_links=rooms.invoice_links,
         invitations=rooms.use_cases.invitations,
-        languages=Languages.load(),
+        languages=languages,
         public_port=settings.public_port,
     )
     return await stack.enter_async_context(_on_private_socket(console))

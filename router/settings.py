@@ -251,6 +251,10 @@ class Settings(BaseModel):
         None,
         description="A folder of own themes; without it, the themes that come with the router.",
     )
+    languages_dir: Path | None = Field(
+        None,
+        description="A folder of own catalogues, which add languages or say things differently.",
+    )
     encryption_keys: Annotated[
         tuple[Annotated[SecretStr, BeforeValidator(_as_key)], ...], BeforeValidator(_as_list)
     ] = Field(

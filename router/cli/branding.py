@@ -55,8 +55,8 @@ class BrandingOptions:
     favicon: Annotated[Path | None, Parameter(help="The browser tab's icon: a file as for --logo.")] = None
     no_favicon: Annotated[bool, Parameter(negative=(), help="Draw the initials instead.")] = False
 
-    def form(self, themes_dir: Path | None) -> BrandingForm:
-        """Fill in the form.
+    def form(self, themes_dir: Path | None, languages_dir: Path | None) -> BrandingForm:
+        """Fill in the form; the folders are those of own themes and own catalogues.
 
         Raises ``BadInput`` with ``file_unreadable``, ``unknown_theme`` or ``unknown_language``.
         """
@@ -65,7 +65,7 @@ class BrandingOptions:
                 "unknown_theme", f"There is no theme “{self.theme[:60]}”: tenant-router theme list"
             )
         if self.language:
-            _check_language(self.language, themes_dir)
+            _check_language(self.language, themes_dir, languages_dir)
         logo = None if self.logo is None else _read(self.logo)
         favicon = None if self.favicon is None else _read(self.favicon)
         return BrandingForm(
@@ -87,10 +87,12 @@ def told(branding: Branding) -> dict[str, object]:
     return {name: value for name, value in described(branding).items() if value}
 
 
-def _check_language(raw: str, themes_dir: Path | None) -> None:
+def _check_language(raw: str, themes_dir: Path | None, languages_dir: Path | None) -> None:
+    from router.languages.texts import Languages  # noqa: PLC0415 - as below
     from router.portal.themes import Themes  # noqa: PLC0415 - reads every theme; most commands do without
 
-    spoken = {code for theme in Themes.load(themes_dir) for code in theme.languages.codes}
+    themes = Themes.load(themes_dir, Languages.load(languages_dir))
+    spoken = {code for theme in themes for code in theme.languages.codes}
     if parse_language(raw) not in spoken:
         raise BadInput(
             "unknown_language", f"No theme speaks “{raw[:20]}”; there are {', '.join(sorted(spoken))}."

@@ -81,7 +81,7 @@ async def add(  # noqa: PLR0913 - an option for each field of the form
         registration_check=registration_check,
         public_paths=public_path,
         forwarding=(options or ForwardingOptions()).form(),
-        branding=(looks or BrandingOptions()).form(settings.themes_dir),
+        branding=(looks or BrandingOptions()).form(settings.themes_dir, settings.languages_dir),
     )
     async with opened(settings) as stores:
         record = await stores.registry.add(slug, form, actor=actor())
@@ -162,7 +162,7 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
         registration_check=registration_check,
         public_paths=emptied(public_path, [], empty=no_public_path),
         forwarding=(options or ForwardingOptions()).form(),
-        branding=(looks or BrandingOptions()).form(settings.themes_dir),
+        branding=(looks or BrandingOptions()).form(settings.themes_dir, settings.languages_dir),
     )
     async with opened(settings) as stores:
         before = await stores.registry.get(slug)

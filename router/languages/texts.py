@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from babel import Locale
 from babel.dates import format_date, format_time, format_timedelta
 
+from router.errors import BadSettings
 from router.languages.catalogue import catalogues_in, read_catalogue
 from router.languages.choice import SOURCE, choose_language
 
@@ -92,6 +93,8 @@ class Languages:
 
         Raises ``BadSettings("bad_catalogue")``, which names the file at fault.
         """
+        if own is not None and not own.is_dir():
+            raise BadSettings("bad_catalogue", f"The folder of catalogues {own} does not exist.")
         stock = cls({code: read_catalogue(path) for code, path in catalogues_in(_STOCK).items()})
         return stock if own is None else stock.with_own(own)
 

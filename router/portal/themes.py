@@ -47,8 +47,9 @@ class Themes:
     def load(cls, own: Path | None = None, languages: Languages | None = None) -> Themes:
         """Read the stock themes and those in ``own``, which win where both have one of a name.
 
-        ``languages`` are what they speak, the stock ones if nothing is said. ``faults`` says of each theme that was left out why. Raises ``BadSettings`` where ``own`` is not there
-        at all, or a stock theme is broken.
+        ``languages`` are what they speak, the stock ones if nothing is said. ``faults`` says of each theme
+        that was left out why. Raises ``BadSettings`` where ``own`` is not there at all, or a stock theme is
+        broken.
         """
         stock_at, languages = theme_folders(stock_folder()), languages or Languages.load()
         if DEFAULT not in stock_at:

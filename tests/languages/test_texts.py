@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from router.errors import BadSettings
 from router.languages.texts import Languages, marked
 
 if TYPE_CHECKING:
@@ -108,6 +109,13 @@ def test_a_language_is_added_by_its_catalogue(tmp_path: Path) -> None:
 def test_a_folder_without_catalogues_changes_nothing(tmp_path: Path) -> None:
     """Most themes have no texts of their own, and share the stock ones in memory."""
     assert LANGUAGES.with_own(tmp_path / "locales") is LANGUAGES
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """A mistyped folder is an error and not an absence of catalogues."""
+    with pytest.raises(BadSettings, match="does not exist") as caught:
+        Languages.load(tmp_path / "none")
+    assert caught.value.code == "bad_catalogue"
 
 
 def test_a_marked_text_stays_as_it_is() -> None:
