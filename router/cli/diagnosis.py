@@ -59,7 +59,8 @@ class Facts:
     """Everything that is known about a hostname.
 
     ``claim`` is the one that holds it, or the only one there is; ``record`` its tenant. ``file_faults`` are
-    files in certs/ that were not taken, or that the folder cannot be read.
+    files in certs/ that were not taken, or that the folder cannot be read. ``is_admin`` says that the API
+    answers there, whoever claims it.
     """
 
     hostname: Hostname
@@ -70,10 +71,13 @@ class Facts:
     shown: Shown | Fault | None = None
     probes: tuple[Probe, ...] = ()
     file_faults: tuple[str, ...] = ()
+    is_admin: bool = False
 
 
 def first_wrong(facts: Facts, now: float) -> Fault | None:
     """Find the first fault on the way that a request takes: tenant, certificate, upstream."""
+    if facts.is_admin:
+        return _with_certificate(facts, now)
     return _with_claim(facts) or _with_certificate(facts, now) or _with_upstreams(facts)
 
 

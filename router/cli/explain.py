@@ -76,7 +76,8 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
     """Ask the database, the certificates and the upstreams about a hostname."""
     from router.certificates.folder import CertificateFolder  # noqa: PLC0415 - see explain
 
-    found = await stores.registry.claims_of(hostname)
+    is_admin = hostname == stores.settings.admin_hostname
+    found = () if is_admin else await stores.registry.claims_of(hostname)
     claims = tuple(claim for claim in found if claim.state is not ClaimState.RELEASED)
     held = [claim for claim in claims if claim.state in SERVED]
     claim = held[0] if held else claims[0] if len(claims) == 1 else None
@@ -92,6 +93,7 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
         shown=await _shown(hostname, stores, folder),
         probes=await _probes(record.tenant, stores) if record else (),
         file_faults=_file_faults(folder, stores.settings.certs_dir),
+        is_admin=is_admin,
     )
 
 
@@ -214,6 +216,7 @@ def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -
     record, claim, shown = facts.record, facts.claim, facts.shown
     return {
         "hostname": facts.hostname,
+        "api": facts.is_admin,
         "tenant": record
         and {
             "slug": record.tenant.slug,
@@ -234,7 +237,7 @@ def _told(facts: Facts, now: float) -> Record:
     record, claim, shown = facts.record, facts.claim, facts.shown
     told: dict[str, object] = {
         "hostname": facts.hostname,
-        "tenant": record and f"{record.tenant.slug} ({_state(record)})",
+        "tenant": "none: the API answers here" if facts.is_admin else record and _named(record),
         "claim": claim and f"{claim.state.value} ({claim.kind})",
     }
     if isinstance(shown, Shown):
@@ -254,12 +257,9 @@ def _told(facts: Facts, now: float) -> Record:
     return told
 
 
-def _state(record: TenantRecord) -> str:
-    return (
-        f"{record.tenant.status}, in maintenance"
-        if record.tenant.forwarding.maintenance
-        else record.tenant.status
-    )
+def _named(record: TenantRecord) -> str:
+    maintenance = ", in maintenance" if record.tenant.forwarding.maintenance else ""
+    return f"{record.tenant.slug} ({record.tenant.status}{maintenance})"
 
 
 def _described_certificate(shown: Shown, now: float) -> Record:

@@ -37,7 +37,7 @@ def as_text(way: Way, texts: Texts) -> str:
 
 def as_html(way: Way, texts: Texts) -> str:
     """Write the line as one paragraph of HTML, which takes its looks from the e-mail around it."""
-    portal = _anchor(way.portal_url, way.portal_url.removeprefix("https://"))
+    portal = _anchor(way.portal_url, way.portal_url.removeprefix("https://").removesuffix("/"))
     said = [escape(_where(texts)) % {"company": escape(way.company), "portal": portal}]
     if way.registration_url is not None:
         link = _anchor(way.registration_url, texts.gettext("Register now"))

@@ -391,3 +391,15 @@ def test_explain_as_a_process(ready: Shell) -> None:
     ran = ready.process("explain", "nobody.portal.example", "--json")
     assert (ran.code, ran.err) == (Exit.WRONG, "")
     assert ran.answer["wrong"]["code"] == "no_tenant"
+
+
+def test_the_admin_hostname_is_the_apis(shell: Shell, authority: trustme.CA) -> None:
+    """It is no tenant's and needs no upstream: only a certificate."""
+    ran = shell("explain", "admin.portal.example", "--json")
+    assert (ran.code, ran.answer["wrong"]["code"], ran.answer["api"]) == (Exit.WRONG, "no_certificate", True)
+    shell(
+        "certificate", "upload", *issue(authority, shell.folder, "wildcard", "*.portal.example"), "--platform"
+    )
+    ran = shell("explain", "https://admin.portal.example/api/v1")
+    assert ran.code == Exit.OK
+    assert "the API answers here" in ran.out
