@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ import router
 from router import supervisor
 from router.demo import authority
 from router.demo.backend import build_backend
+from router.demo.mailbox import mailbox
 from router.demo.seed import PLATFORM_DOMAIN, TENANTS, seed
 from router.demo.valkey import valkey
 from router.demo.verifier import Verifier
@@ -61,6 +63,11 @@ class Demo:
         """The settings, for the commands beside the demo: ``ROUTER_CONFIG=…``."""
         return self.data_dir / SETTINGS_FILE
 
+    @property
+    def mails_dir(self) -> Path:
+        """Where the router writes its mails."""
+        return self.data_dir / "mails"
+
 
 def run(demo: Demo) -> int:
     """Run the demo until it is told to stop; answer the exit code.
@@ -81,8 +88,9 @@ async def _run(demo: Demo) -> int:
         _write_settings(demo, redis_url)
         settings = load_settings({CONFIG_VARIABLE: str(demo.settings_file)}, folder=demo.data_dir)
         upstream = await stack.enter_async_context(_backend(demo, ca_file))
+        mails_url = await stack.enter_async_context(mailbox(demo.mails_dir))
         await seed(settings, upstream)
-        return await _supervise(demo, settings, ca_file)
+        return await _supervise(demo, settings, ca_file, mails_url)
 
 
 def _prepare(demo: Demo) -> Path:
@@ -128,6 +136,7 @@ def _write_settings(demo: Demo, redis_url: str | None) -> None:
         "public_port": demo.https_port,
         "workers": demo.workers,
         "allow_private_upstreams": True,
+        "smtp_url": f"file:{quote(str(demo.mails_dir))}",
         "drain_grace": 1,
         "drain_timeout": 2,  # whoever pressed Ctrl-C waits, and an event stream would not end by itself
         "log_level": "warning",
@@ -167,7 +176,7 @@ async def _backend(demo: Demo, ca_file: Path) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-async def _supervise(demo: Demo, settings: Settings, ca_file: Path) -> int:
+async def _supervise(demo: Demo, settings: Settings, ca_file: Path, mails_url: str) -> int:
     supervising = supervisor.of_settings(settings, _environment(demo), folder=demo.data_dir)
 
     async def greet() -> None:
@@ -175,7 +184,8 @@ async def _supervise(demo: Demo, settings: Settings, ca_file: Path) -> int:
         # A terminal that is closed ends the demo; only a real router takes that signal for a reload.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, supervising.stop)
         with_redis = settings.redis_url is not None
-        welcome(demo.settings_file, ca_file, demo.certs_dir, demo.https_port, with_redis=with_redis)
+        https_port = demo.https_port
+        welcome(demo.settings_file, ca_file, demo.certs_dir, https_port, mails_url, with_redis=with_redis)
 
     async with asyncio.TaskGroup() as group:
         greeting = group.create_task(greet())

@@ -12,7 +12,7 @@ from router.demo.seed import PASSWORD, TENANTS, DemoTenant
 
 
 def welcome(
-    settings_file: Path, ca_file: Path, certs_dir: Path, https_port: int, *, with_redis: bool
+    settings_file: Path, ca_file: Path, certs_dir: Path, https_port: int, mails_url: str, *, with_redis: bool
 ) -> None:
     """Print what to open, whom to trust, and what to do next."""
     console = Console(soft_wrap=True, highlight=False)
@@ -25,6 +25,7 @@ def welcome(
         f"\nEverything is in {settings_file.parent} ({cache}); the certificates are in {certs_dir}.\n"
     )
     for title, lines in (
+        ("Read the mails that customers get", [mails_url]),
         ("Without a browser", _by_curl(ca_file, https_port)),
         ("Trust the demo's certificate authority", _trust(ca_file)),
         ("Operate it (in another terminal)", [f"ROUTER_CONFIG={settings_file} {_command()} tenant list"]),

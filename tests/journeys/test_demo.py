@@ -195,6 +195,12 @@ async def _operate(demo: Demo, tenant: DemoTenant) -> None:
     variable, _, path = config.partition("=")
     told = await _tenant_router(demo.folder, {variable: path}, "tenant", "show", tenant.slug, "--json")
     assert told["slug"] == tenant.slug
+    mail = ("mail", "test", tenant.email, "--tenant", tenant.slug, "--json")
+    sent = await _tenant_router(demo.folder, {variable: path}, *mail)
+    mailbox = re.search(r"http://127\.0\.0\.1:\d+/", demo.told)
+    assert mailbox is not None
+    async with aiohttp.ClientSession() as client, client.get(mailbox[0] + sent["id"]) as page:
+        assert f"https://{tenant.hostname}" in await page.text()
 
 
 async def _tenant_router(folder: Path, more: dict[str, str], *arguments: str) -> dict[str, Any]:
