@@ -1,7 +1,7 @@
 """Which language a visitor is answered in.
 
-PURE. An explicit choice comes first (the cookie of the language switcher), then what the user's account says,
-then what the browser asks for, then the tenant's own language, then English.
+PURE. An explicit choice comes first (the cookie of the language switcher; signing in sets it to what the
+account says), then what the browser asks for, then the tenant's own language, then English.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ def choose_language(
     offered: Collection[str],
     *,
     cookie: str | None = None,
-    user: str | None = None,
     accept: str = "",
     tenant: str | None = None,
 ) -> str:
@@ -37,9 +36,8 @@ def choose_language(
 
     ``accept`` is the value of Accept-Language; whatever names no language that is offered is passed over.
     """
-    for wish in (cookie, user):
-        if wish is not None and wish in offered:
-            return wish
+    if cookie is not None and cookie in offered:
+        return cookie
     asked = _asked_for(accept, offered) if accept else None
     if asked is not None:
         return asked

@@ -122,16 +122,9 @@ class Languages:
         """Give a language's texts, or the English ones where there is no such language."""
         return self._texts.get(code or SOURCE) or self._texts[SOURCE]
 
-    def choose(
-        self,
-        *,
-        cookie: str | None = None,
-        user: str | None = None,
-        accept: str = "",
-        tenant: str | None = None,
-    ) -> str:
+    def choose(self, *, cookie: str | None = None, accept: str = "", tenant: str | None = None) -> str:
         """Choose the language to answer in (choice.py)."""
-        return choose_language(self._texts, cookie=cookie, user=user, accept=accept, tenant=tenant)
+        return choose_language(self._texts, cookie=cookie, accept=accept, tenant=tenant)
 
 
 def _texts(code: str, translations: NullTranslations) -> Texts:

@@ -18,13 +18,10 @@ VARY: Final = "Accept-Language, Cookie"
 """What a page differs by besides its address (RFC 9110 section 12.5.5)."""
 
 
-def texts_for(
-    request: web.Request, visitor: Visitor, languages: Languages, *, user: str | None = None
-) -> Texts:
-    """Give the texts of the language to answer in; ``user`` is what the account of who is signed in says."""
+def texts_for(request: web.Request, visitor: Visitor, languages: Languages) -> Texts:
+    """Give the texts of the language to answer in."""
     code = languages.choose(
         cookie=visitor.cookie(LANGUAGE_COOKIE),
-        user=user,
         accept=accept_language(request),
         tenant=visitor.tenant.branding.language,
     )
