@@ -21,6 +21,7 @@ MAX_NAME = 253
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _AUTHORITY = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]{1,5}))?")
 _MAX_PORT = 65535
+_HTTPS = 443
 
 
 class Hostname(str):
@@ -70,6 +71,11 @@ class Hostname(str):
     def is_under(self, domain: str) -> bool:
         """Whether this name is ``domain`` itself or below it."""
         return self == domain or self.endswith(f".{domain}")
+
+
+def port_suffix(port: int) -> str:
+    """What stands behind a hostname in an https address: nothing for port 443 (RFC 9110 section 4.2.2)."""
+    return "" if port == _HTTPS else f":{port}"
 
 
 @dataclass(frozen=True, slots=True)

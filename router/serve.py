@@ -149,6 +149,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
             rooms.keyring,
             platform_domain=settings.platform_domain,
             admin_hostname=settings.admin_hostname,
+            public_port=settings.public_port,
             trusted=settings.trusted_proxies,
         )
         yield edge, health

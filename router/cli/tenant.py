@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -10,6 +10,7 @@ from router.cli import branding, forwarding
 from router.cli.branding import BrandingOptions
 from router.cli.forwarding import ForwardingOptions, emptied
 from router.cli.output import AsJson, answer, show_list, show_record, when
+from router.hostname import port_suffix
 from router.settings import Settings, load_settings
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.form import TenantForm
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from router.tenants.rows import TenantRecord
 
 app = App(name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
-
-_HTTPS: Final = 443
 
 Slug = Annotated[str, Parameter(help="The tenant's short name: its sub-domain of the platform.")]
 Name = Annotated[str, Parameter(help="The name that customers see.")]
@@ -245,7 +244,7 @@ def described_claim(claim: Claim) -> dict[str, object]:
 
 def portal_url(hostname: str, public_port: int) -> str:
     """Write the address that customers are given."""
-    return f"https://{hostname}" if public_port == _HTTPS else f"https://{hostname}:{public_port}"
+    return f"https://{hostname}{port_suffix(public_port)}"
 
 
 def _answer(record: TenantRecord, settings: Settings, said: str, *, as_json: bool) -> None:

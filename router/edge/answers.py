@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from router.edge.decide import own_page
 from router.edge.headers import fields_of_the_host, language_cookie
 from router.edge.visit import Door
+from router.hostname import port_suffix
 
 if TYPE_CHECKING:
     from router.edge.decide import ChooseCustomer, Refuse, SignIn
@@ -97,7 +98,7 @@ class Answers:
 
     def __init__(self, error_pages: ErrorPages, *, public_port: int) -> None:
         self._error_pages = error_pages
-        self._port = "" if public_port == 443 else f":{public_port}"  # noqa: PLR2004 - the port of https (RFC 9110)
+        self._port = port_suffix(public_port)
 
     def to_https(self, visit: Visit) -> Answer:
         """The same place over TLS; 308 keeps the method (RFC 9110 section 15.4.9)."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from router.edge.peeked import Missing
+
 MAX_HELLO = 16_384
 """Octets of a ClientHello we are willing to wait for. Browsers send about 2,000."""
 
@@ -35,13 +37,6 @@ _TWO_NUMBERS = struct.Struct(">HH").unpack_from  # an extension's kind and lengt
 
 class BadClientHello(Exception):  # noqa: N818 - it is what came, not what we did
     """The bytes are not a ClientHello that we would answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The hello is cut short: ``count`` octets, at least, must still come."""
-
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

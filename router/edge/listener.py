@@ -13,10 +13,12 @@ import socket
 from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 import structlog
 
+from router.edge.addresses import spelled
 from router.edge.client import ClientConnection
 from router.edge.client_hello import (
     DECODE_ERROR,
@@ -30,7 +32,7 @@ from router.edge.decide import CONSOLE
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 from router.edge.visit import Arrival, Door, is_trusted
 from router.errors import BadInput, RouterError
-from router.hostname import Hostname, parse_authority
+from router.hostname import Hostname, parse_authority, port_suffix
 from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
 from router.storage.waiting_room import BUSY
@@ -66,6 +68,7 @@ class Edge:
 
     ``platform_domain`` names the certificate for clients that send no server name (load balancers that
     probe by address); they reach nothing but the health paths. ``admin_hostname`` is the console's.
+    ``public_port`` is the HTTPS port as customers see it.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class Edge:
         *,
         platform_domain: str,
         admin_hostname: str,
+        public_port: int,
         trusted: tuple[Network, ...] = (),
     ) -> None:
         self._house = house
         self._keyring = keyring
         self._platform_domain = platform_domain
         self._admin_hostname = admin_hostname
+        self._port = port_suffix(public_port).encode()
         self._trusted = trusted
         self._sockets: list[socket.socket] = []
         # One for each connection, from accept to its end, with its peer's network, or that of the client for
@@ -240,7 +245,7 @@ class Edge:
             presented = served if name else None  # whoever names nobody reaches no tenant
             if presented is not None and name == self._admin_hostname:
                 presented = replace(presented, tenant_id=CONSOLE)
-        arrival = Arrival(secrets.token_hex(6), door, client, presented, self._trusted)
+        arrival = Arrival(secrets.token_hex(6), door, client, presented, self._trusted, self._port)
         connection = ClientConnection(arrival, self._house, lambda: self._leave(newcomer))
         loop = asyncio.get_running_loop()
         if served is None:
@@ -395,4 +400,4 @@ def _say(accepted: socket.socket, alert: bytes) -> None:
 
 def _peer(address: object) -> str:
     host = str(address[0]) if isinstance(address, tuple) else ""
-    return host.removeprefix("::ffff:")
+    return spelled(IPv6Address(host)) if ":" in host else host

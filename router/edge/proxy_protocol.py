@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
+from router.edge.addresses import spelled
+from router.edge.peeked import Missing
+
 _V1_PREFIX = b"PROXY "
 _V1_MAX = 107
 _V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -30,13 +33,6 @@ class ProxyHeader:
 
     length: int
     address: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """The header is cut short: ``count`` octets, at least, must still come."""
-
-    count: int
 
 
 def read_proxy_header(data: bytes) -> ProxyHeader | Missing | None:
@@ -76,7 +72,7 @@ def _v1_source(protocol: bytes, source: bytes, destination: bytes) -> str:
         raise BadProxyHeader("a version 1 header with a zone")
     try:
         family(destination.decode("ascii"))
-        return _spell(family(source.decode("ascii")))
+        return spelled(family(source.decode("ascii")))
     except ValueError as fault:
         raise BadProxyHeader("a version 1 header with a bad address") from fault
 
@@ -99,11 +95,5 @@ def _v2_source(family: int, addresses: bytes) -> str:
     if family == _TCP4 and len(addresses) >= 12:  # noqa: PLR2004 - two addresses, two ports
         return str(IPv4Address(addresses[:4]))
     if family == _TCP6 and len(addresses) >= 36:  # noqa: PLR2004
-        return _spell(IPv6Address(addresses[:16]))
+        return spelled(IPv6Address(addresses[:16]))
     raise BadProxyHeader("a version 2 header without TCP addresses")
-
-
-def _spell(address: IPv4Address | IPv6Address) -> str:
-    """Spell an address as the listener spells its peers: IPv4-mapped ones as IPv4 (RFC 4291 2.5.5.2)."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)

@@ -15,6 +15,7 @@ from router.edge.decide import Refuse
 from router.edge.exchange import Route
 from router.edge.headers import encode_value, fields_of_the_host, forwarded_lines, identity_lines
 from router.errors import Unavailable
+from router.hostname import port_suffix
 from router.tenants.tenant import Forwarding
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Routes:
         self._portal = (portal,)
         self._console = (console,)
         self._port = str(public_port).encode()
-        self._port_suffix = b"" if public_port == 443 else b":" + self._port  # noqa: PLR2004 - https (RFC 9110)
+        self._port_suffix = port_suffix(public_port).encode()
         self._default_upstreams = default_upstreams
         self._turns = Turns()
         self._identities: dict[str, bytes] = {}

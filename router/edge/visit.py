@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, Protocol
 
 import httptools
 
+from router.edge.addresses import read_address
 from router.edge.framing import NO_BODY, BadFraming, request_body
 from router.edge.headers import (
     REQUEST_VERDICTS,
@@ -84,7 +85,8 @@ class Arrival:
     """What is known of a connection before its first request; one for all its visits.
 
     ``peer`` is the other end of the connection (after a PROXY header, who that names); ``trusted`` are the
-    load balancers that may say in X-Forwarded-For whom they speak for. ``cookies`` are the last visit's, and
+    load balancers that may say in X-Forwarded-For whom they speak for. ``port`` is what stands behind a
+    hostname of ours wherever it is written: empty, or ``:8443``. ``cookies`` are the last visit's, and
     what was found in them: a browser sends the same ones again and again. ``fields`` is what followed the
     request line of ``last``, octet by octet: a program sends all of it again and again.
     """
@@ -94,6 +96,7 @@ class Arrival:
     peer: str
     presented: Presented | None = None
     trusted: tuple[Network, ...] = ()
+    port: bytes = b""
     visits: int = 0
     cookies: Cookies | None = None
     fields: bytes = b""
@@ -113,10 +116,10 @@ class Refused(Exception):  # noqa: N818 - it is what we decided
 class Visit:
     """One request, as far as decisions go. Not frozen only because that costs 2 µs a request here.
 
-    ``hostname`` is none for an IP literal. ``path`` and ``target`` are as sent, octet by octet. ``kept`` are
-    the fields that go on to an upstream. ``body`` is as in framing.py.
-    ``covered`` says that the presented certificate names the host,
-    ``opened_for`` which tenant the connection was opened for.
+    ``hostname`` is none for an IP literal. ``host`` is that, with the port that customers see, in the one
+    spelling that upstreams get. ``path`` and ``target`` are as sent, octet by octet. ``kept`` are the fields
+    that go on to an upstream. ``body`` is as in framing.py. ``covered`` says that the presented certificate
+    names the host, ``opened_for`` which tenant the connection was opened for.
     """
 
     id: str
@@ -255,7 +258,7 @@ def _read(head: bytes, arrival: Arrival) -> Visit:
     hosts = fields.get(_HOST, _NOTHING)
     if not hosts and http10 and arrival.door is Door.HEALTH:
         hosts = _NOBODYS_HOST  # load balancers that probe by HTTP/1.0 name none
-    authority, host, target = _find_host(hosts, target)
+    authority, target = _find_host(hosts, target)
     hostname = authority.host if isinstance(authority.host, Hostname) else None
     options = _NO_OPTIONS
     if _CONNECTION in fields:
@@ -271,7 +274,7 @@ def _read(head: bytes, arrival: Arrival) -> Visit:
         target=target,
         path=target.partition(b"?")[0],
         hostname=hostname,
-        host=host,
+        host=hostname.encode() + arrival.port if hostname is not None else hosts[0],
         covered=hostname is not None and presented is not None and presented.covers(hostname),
         opened_for=presented.tenant_id if presented is not None else None,
         kept=kept,
@@ -336,8 +339,8 @@ def _parse(head: bytes) -> tuple[httptools.HttpRequestParser, _Head]:
     return parser, found
 
 
-def _find_host(hosts: list[bytes], target: bytes) -> tuple[Authority, bytes, bytes]:
-    """The one host that the request is for, how it was spelled, and the target in origin form."""
+def _find_host(hosts: list[bytes], target: bytes) -> tuple[Authority, bytes]:
+    """The one host that the request is for, and the target in origin form."""
     if len(hosts) != 1:
         raise Refused(400, "bad_host")
     try:
@@ -348,7 +351,7 @@ def _find_host(hosts: list[bytes], target: bytes) -> tuple[Authority, bytes, byt
         raise Refused(400, fault.code) from fault
     if b"#" in target:
         raise Refused(400, "bad_target")
-    return authority, hosts[0], target
+    return authority, target
 
 
 def _origin_form(target: bytes, authority: Authority) -> bytes:
@@ -369,26 +372,13 @@ def _client(arrival: Arrival, forwarded_for: list[bytes]) -> str:
     client = arrival.peer
     for raw in reversed(b",".join(forwarded_for).split(b",")):
         try:
-            address = _read_address(raw)
+            address = read_address(raw.strip(b" \t").decode("ascii"))
         except ValueError:
             return client  # what cannot be read is not believed, nor anything to the left of it
         client = address
         if not is_trusted(address, arrival.trusted):
             break
     return client
-
-
-def _read_address(raw: bytes) -> str:
-    """Read an address of X-Forwarded-For, an IPv4-mapped one as IPv4 (RFC 4291 2.5.5.2).
-
-    Raises ``ValueError`` for whatever is none, and for a zone, which may hold any character (RFC 4007 11).
-    """
-    address = ip_address(raw.strip(b" \t").decode("ascii"))
-    if isinstance(address, IPv6Address):
-        if address.scope_id is not None:
-            raise ValueError("an address with a zone")
-        return str(address.ipv4_mapped or address)
-    return str(address)
 
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:

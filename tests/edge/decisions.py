@@ -43,7 +43,8 @@ def decided(
     shown: Certificate | None = None,
     tenant: Tenant | None = ACME,
     session: Session | None = None,
+    port: bytes = b"",
 ) -> Decision:
     """The decision on a visit."""
-    by = arrival(door=door, presented=shown)
+    by = arrival(door=door, presented=shown, port=port)
     return decide(visit(*lines, method=method, target=target, host=host, by=by), tenant, session, NOW)

@@ -64,11 +64,12 @@ def arrival(
     peer: str = "203.0.113.9",
     trusted: tuple[Network, ...] = (),
     presented: Certificate | None = None,
+    port: bytes = b"",
 ) -> Arrival:
     """A connection; by the HTTPS door it was shown Acme's certificate, if no other is given."""
     if presented is None and door is Door.HTTPS:
         presented = Certificate()
-    return Arrival("c0ffee", door, peer, presented, trusted)
+    return Arrival("c0ffee", door, peer, presented, trusted, port)
 
 
 def head(

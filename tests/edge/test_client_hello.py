@@ -16,9 +16,9 @@ from router.edge.client_hello import (
     UNRECOGNIZED_NAME,
     BadClientHello,
     ClientHello,
-    Missing,
     read_client_hello,
 )
+from router.edge.peeked import Missing
 
 NAME = "billing.acme.example"
 _SERVER_NAME, _ALPN, _PADDING = 0, 16, 21

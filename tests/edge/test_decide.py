@@ -259,10 +259,11 @@ def test_the_table(
 
 
 def test_a_websocket_of_a_browser_on_another_port() -> None:
-    """A portal on a port of its own has that port in Host and Origin alike."""
+    """A portal on a port of its own has that port in its Origin, whatever the Host says."""
     origin = b"Origin: https://acme.portal.example:8443"
-    decision = decided(*UPGRADE, origin, host=b"ACME.portal.example:8443", session=ADA)
-    assert decision == Forward(ACME, ADA)
+    for host in (b"ACME.portal.example:8443", b"acme.portal.example"):
+        assert decided(*UPGRADE, origin, host=host, session=ADA, port=b":8443") == Forward(ACME, ADA)
+        assert decided(*UPGRADE, origin, host=host, session=ADA) == FOREIGN
 
 
 @pytest.mark.parametrize("target", [b"/", b"/anything", b"/a/b", b"/helpdesk"])

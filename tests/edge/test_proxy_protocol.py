@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from router.edge.proxy_protocol import BadProxyHeader, Missing, ProxyHeader, read_proxy_header
+from router.edge.peeked import Missing
+from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 LONGEST_V1 = b"PROXY UNKNOWN " + b"ffff:" * 7 + b"ffff " + b"ffff:" * 7 + b"ffff 65535 65535\r\n"

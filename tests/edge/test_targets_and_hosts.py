@@ -87,9 +87,10 @@ def test_targets_are_visible_ascii(octet: int) -> None:
     ],
 )
 def test_spellings_of_one_host(host: bytes) -> None:
-    """Case, one trailing dot and the port do not make another tenant (THREATS 26); the spelling goes on."""
-    seen = visit(host=host)
-    assert (seen.hostname, seen.host, seen.covered) == (HOST, host, True)
+    """Case, one trailing dot and the port do not make another tenant (THREATS 26), or another Host."""
+    for port in (b"", b":8443"):
+        seen = visit(host=host, by=arrival(port=port))
+        assert (seen.hostname, seen.host, seen.covered) == (HOST, HOST.encode() + port, True)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_facts_of_a_request() -> None:
         by=connection,
     )
     assert (seen.method, seen.target, seen.path) == (b"POST", b"/a%20b?c=/d?e", b"/a%20b")
-    assert (seen.hostname, seen.host, seen.covered) == (HOST, b"ACME.Portal.example:443", True)
+    assert (seen.hostname, seen.host, seen.covered) == (HOST, b"acme.portal.example", True)
     assert seen.kept == [(b"User-Agent", b"x")]
     assert (seen.body, seen.http10, seen.keep_alive) == (NO_BODY, False, True)
     assert (seen.websocket, seen.expects_continue) == (False, False)

@@ -229,6 +229,15 @@ def test_a_redirect_names_no_other_host(node: Node) -> None:
     assert answer.field("location") == "https://acme.portal.example/"
 
 
+@pytest.mark.parametrize("spelling", ["ACME.portal.example", "acme.portal.example.", "acme.portal.example:1"])
+def test_backends_see_one_spelling_of_a_host(node: Node, upstream: RecordingUpstream, spelling: str) -> None:
+    """Whatever port and case a client writes, it does not choose what a backend puts into its links."""
+    with node.connect() as client:
+        assert client.ask(node.get("/", host=spelling)).status == 200
+    (request,) = upstream.requests
+    assert request.values("Host") == request.values("X-Forwarded-Host") == [b"acme.portal.example"]
+
+
 # -- TLS ------------------------------------------------------------------------------------------------
 
 
