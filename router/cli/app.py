@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, mail, tenant, token, user
+from router.cli import certificate, domain, mail, tenant, theme, token, user
 from router.cli.demo import demo
 from router.cli.explain import explain
 from router.cli.migrate import migrate
@@ -38,6 +38,7 @@ app.command(demo)
 app.command(settings)
 app.command(migrate)
 app.command(tenant.app)
+app.command(theme.app)
 app.command(certificate.app)
 app.command(domain.app)
 app.command(user.app)

@@ -68,15 +68,14 @@ class Mails:
         """Compose a mail for a tenant that is at hand. Raises as ``compose``."""
         if kind not in MAIL_KINDS:
             raise NotFound("mail_unknown", f"There is no mail “{kind}”.")
-        known = self._facts(tenant, kind, language, facts)
+        known = self.facts(tenant, kind, language, facts)
         html = self._renderer.render(tenant, f"mails/{kind}.html", known)
-        subject, text = _parted(self._renderer.render(tenant, f"mails/{kind}.txt", known).text)
-        brand = tenant.branding
-        return Composed(subject, text, html.text, name=brand.shown_name, reply_to=brand.reply_to)
+        return composed(tenant, html.text, self._renderer.render(tenant, f"mails/{kind}.txt", known).text)
 
-    def _facts(
+    def facts(
         self, tenant: Tenant, kind: str, language: str, facts: Mapping[str, str | int]
     ) -> dict[str, object]:
+        """Say all that a mail's templates know besides the look."""
         texts = self._renderer.languages(tenant).texts(language or tenant.branding.language)
         portal_url = f"https://{tenant.hostname}{self._port}"
         path, token = MAIL_KINDS[kind], facts.get("token", "")
@@ -101,6 +100,13 @@ def _logo_facts(logo: Image | None, portal_url: str) -> dict[str, object]:
         "logo_width": max(1, round(logo.width * scale)),
         "logo_height": max(1, round(logo.height * scale)),
     }
+
+
+def composed(tenant: Tenant, html: str, text: str) -> Composed:
+    """Put a mail together of what its two templates rendered: the text's first line is the subject."""
+    subject, body = _parted(text)
+    brand = tenant.branding
+    return Composed(subject, body, html, name=brand.shown_name, reply_to=brand.reply_to)
 
 
 def _parted(raw: str) -> tuple[str, str]:

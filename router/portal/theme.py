@@ -56,7 +56,9 @@ class Theme:
         return self.manifest.title
 
     def asset(self, name: str) -> str:
-        """Say where a static file is served, for templates. Raises KeyError for one that is not there."""
+        """Say where a static file is served, for templates. Raises LookupError for one that is not there."""
+        if name not in self.assets:
+            raise LookupError(f"the theme has no static file “{name}”")
         return self.assets[name].address
 
 
