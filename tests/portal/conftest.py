@@ -12,9 +12,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+def stand_url() -> str | None:
+    """Where the portal's database is: an SQLite file of its own; a module may say ``database_url``."""
+    return None
+
+
+@pytest.fixture
+async def stand(tmp_path: Path, stand_url: str | None) -> AsyncIterator[Stand]:
     """A portal of real parts, with Ada a customer of Acme."""
-    async with open_stand(tmp_path) as opened:
+    async with open_stand(tmp_path, url=stand_url) as opened:
         yield opened
 
 
@@ -23,3 +29,9 @@ async def browser(stand: Stand) -> AsyncIterator[Browser]:
     """Somebody's browser at Acme's portal."""
     async with serving(stand) as client:
         yield Browser(client, stand.acme)
+
+
+@pytest.fixture
+def other_browser(browser: Browser) -> Browser:
+    """Another browser at Acme's portal, with cookies of its own."""
+    return browser.another()

@@ -150,7 +150,7 @@ class Stand:
 async def open_stand(
     folder: Path, *, url: str | None = None, users_database: str | None = None
 ) -> AsyncIterator[Stand]:
-    """Build a portal on a fresh database; ``users_database`` is where signing in looks instead."""
+    """Build a portal on a fresh database; ``users_database`` is where identity looks instead."""
     if url is None:
         url = f"sqlite:///{folder}/router.db"
         await migrate(url)
@@ -171,7 +171,7 @@ async def open_stand(
             database, bell, platform_domain=Hostname("portal.localhost"), allow_private_upstreams=True
         )
         renderer = Renderer(Themes.load())
-        parts = Parts(database, users_at, bell, feed, cache, sealer, passwords, errands, clock)
+        parts = Parts(users_at, bell, feed, cache, sealer, passwords, errands, clock)
         use_cases = _use_cases(parts, known)
         application = build_portal(
             directory=directory,
@@ -213,7 +213,6 @@ class Parts:
     """What the use cases are made of."""
 
     database: Database
-    users_at: Database
     bell: PollBell
     feed: ChangeFeed
     cache: MemoryCache
@@ -229,7 +228,7 @@ def _use_cases(parts: Parts, known: set[tuple[str, str]]) -> UseCases:
     async def confirm(_tenant: TenantFacts, customer: str, email: str) -> bool:
         return (customer, email) in known
 
-    users = Users(parts.users_at, bell, passwords)
+    users = Users(database, bell, passwords)
     sessions = Sessions(database, parts.cache, bell, parts.feed, clock=clock)
     throttle = Throttle(parts.cache, sessions.addresses)
     queue, links, errands = Outbox(parts.sealer), Links(database, clock=clock), parts.errands
@@ -294,6 +293,14 @@ class Browser:
         self.host = f"{tenant.hostname}:8443"
         self.jar: dict[str, str] = {}
 
+    def another(self) -> Browser:
+        """Give somebody else's browser."""
+        return Browser(self._client, self.tenant)
+
+    def visit(self, tenant: Tenant) -> None:
+        """Turn to another tenant's portal."""
+        self.tenant, self.host = tenant, f"{tenant.hostname}:8443"
+
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Page:
         """Go to an address."""
         return await self.send("GET", path, headers=headers or {})
@@ -304,6 +311,11 @@ class Browser:
         """Send a form as a browser does from a page of the same site."""
         sent = {"Origin": f"https://{self.host}", "Sec-Fetch-Site": "same-origin"} | dict(headers or {})
         return await self.send("POST", path, headers=sent, fields=fields)
+
+    async def fill(self, address: str, **typed: str) -> Page:
+        """Open a page, fill in its form, send it."""
+        page = await self.get(address)
+        return await self.submit(address.partition("?")[0], {**page.hidden, **typed})
 
     async def sign_in(self, email: str = ADA, password: str = PASSWORD, return_to: str = "/") -> Page:
         """Open the sign-in page, fill it in, send it."""
