@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ LIFE: Final = 90 * 86_400
 RENEWED: Final = 30 * 86_400
 """Seconds that are left at least to a link that is put on an invoice; else there is a new one."""
 
-_LONGEST: Final = 128  # characters of a token; an id and a signature are 72
+_TOKEN: Final = re.compile(r"(reg_[0-9a-f]{24})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,10 @@ class InvoiceLinks:
 
     async def look(self, tenant_id: str, token: str) -> InvoiceLink | LinkFault:
         """Say what a link is for, or why it opens nothing. Changes nothing."""
-        link_id, _, signature = token.partition(".")
-        if len(token) > _LONGEST or not token.isascii():
+        match = _TOKEN.fullmatch(token)
+        if match is None:
             return "unknown"
+        link_id, signature = match.groups()
         this = (registration_links.c.id == link_id) & (registration_links.c.tenant_id == tenant_id)
         async with self._database.read() as connection:
             row = (await connection.execute(select(registration_links).where(this))).mappings().one_or_none()

@@ -180,17 +180,22 @@ async def test_the_answer_costs_the_same_whoever_is_known(worker: Worker) -> Non
     for email in (MARY, "nobody@acme.test", "joe@acme.test"):
         with _statements(worker) as seen:
             assert await _forgot(worker, email) is None
-            made.append([statement for statement in seen if "changes" not in statement])
+            made.append(
+                [statement for statement in seen if "FROM tenants" in statement or "users" in statement]
+            )
         await worker.errands.settled()
     assert made[0] == made[1] == made[2]
-    assert len(made[0]) <= 2
+    assert len(made[0]) == 1
     assert worker.passwords.verified == []
 
 
 async def test_strangers_asking_is_bounded_and_the_owner_is_not_locked_out(worker: Worker) -> None:
     """A hundred asks from as many networks send three mails; the owner's own network still gets one."""
     await worker.signed_in()
-    answers = [await _forgot(worker, address=f"203.0.113.{turn}") for turn in range(100)]
+    answers = []
+    for turn in range(100):
+        answers.append(await _forgot(worker, address=f"203.0.113.{turn}"))
+        await worker.errands.settled()
     assert sum(answer is None for answer in answers) == 3
     refused = [answer for answer in answers if answer is not None]
     assert {answer.code for answer in refused} == {"too_many_attempts"}
@@ -208,7 +213,10 @@ async def test_known_and_unknown_addresses_are_throttled_alike(worker: Worker, e
 
 async def test_one_network_asks_for_many_addresses_so_often(worker: Worker) -> None:
     """Spraying addresses from one network ends after fifty."""
-    answers = [await _forgot(worker, f"m{turn}@acme.test") for turn in range(60)]
+    answers = []
+    for turn in range(60):
+        answers.append(await _forgot(worker, f"m{turn}@acme.test"))
+        await worker.errands.settled()
     assert sum(answer is None for answer in answers) == 50
 
 
@@ -231,6 +239,7 @@ async def test_reset_makes_the_place_known(worker: Worker) -> None:
 
 async def test_outage_is_not_answered_with_a_promise(worker: Worker, outage: Outage) -> None:
     """With the database away nobody is told that a mail is on its way."""
+    await worker.caught_up()
     async with outage():
         with pytest.raises(Unavailable):
             await _forgot(worker)
