@@ -52,6 +52,7 @@ from router.edge.visit import Door
 from router.errors import BadSettings, RouterError
 from router.identity.account import Account
 from router.identity.assertion import Assertions
+from router.identity.call_out import CallOut
 from router.identity.errands import Errands
 from router.identity.invitations import Invitations
 from router.identity.invoice_links import InvoiceLinks
@@ -96,8 +97,6 @@ from router.tenants.upstream_address import default_upstreams, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    from router.identity.tenant_facts import TenantFacts
 
 _log = structlog.get_logger(__name__)
 
@@ -212,8 +211,13 @@ def _rooms(settings: Settings, storage: _Storage, errands: Errands, stack: Async
     stack.push_async_callback(sessions.close)
     links = Links(database)
     invoice_links = InvoiceLinks(database, links, storage.keys)
-    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, errands, stack)
     signing_keys = SigningKeys(database, storage.sealer, bell, feed)
+    call_out = CallOut(
+        signing_keys,
+        f"https://{settings.platform_domain}",
+        forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
+    )
+    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
     return _Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
 
@@ -224,6 +228,7 @@ def _use_cases(
     sessions: Sessions,
     links: Links,
     invoice_links: InvoiceLinks,
+    call_out: CallOut,
     errands: Errands,
     stack: AsyncExitStack,
 ) -> UseCases:
@@ -236,7 +241,7 @@ def _use_cases(
     throttle = Throttle(storage.counters, sessions.addresses, counters=counters)
     newcomers = Newcomers(database, bell, links, passwords)
     registrations = Registrations(
-        database, bell, outbox, links, invoice_links, newcomers, throttle, errands, confirm=_not_asked
+        database, bell, outbox, links, invoice_links, newcomers, throttle, errands, confirm=call_out.confirm
     )
     return UseCases(
         users=users,
@@ -247,11 +252,6 @@ def _use_cases(
         recovery=Recovery(database, bell, outbox, links, passwords, throttle, errands),
         account=Account(database, bell, outbox, links, passwords, throttle),
     )
-
-
-async def _not_asked(_tenant: TenantFacts, _customer: str, _email: str) -> bool:
-    """Nobody is asked yet whether an address belongs to a customer, so it does not."""
-    return False
 
 
 async def _portal(
