@@ -13,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from router.errors import Unavailable
-from router.mail.delivery import Delivery
+from router.mail.delivery import Delivery, prune
 from router.mail.letters import Letters
-from router.mail.schedule import LEASE, PAUSES, TOO_OLD
+from router.mail.schedule import KEPT, LEASE, PAUSES, TOO_OLD
 from router.observe.tasks import Tasks
 from router.storage.changes import ChangeFeed, PollBell
 from router.storage.sealing import Sealer
@@ -313,3 +313,51 @@ async def test_what_was_sent_is_written_down_when_the_database_is_back(
         transport.go.set()
         await settled(office, "sent", mail_id)
     assert transport.sent == [mail_id]
+
+
+async def test_an_outage_of_the_database_ends_no_delivery(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing can be taken the worker waits; afterwards it goes on."""
+    read, refusals = office.database.read, 2
+
+    def away() -> object:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise Unavailable("database_unavailable", "The database does not answer.")
+        return read()
+
+    mail_id = await office.post()
+    monkeypatch.setattr(office.database, "read", away)
+    transport = Held()
+    transport.go.set()
+    async with office.delivering(transport):
+        await until(lambda: refusals == 0)
+        await settled(office, "sent", mail_id)
+
+
+async def test_a_mail_that_another_worker_took_over_is_its_own(office: Office) -> None:
+    """Who comes back after its lease ran out changes nothing that the other one wrote."""
+    mail_id = await office.post()
+    with capture_logs() as lines:
+        async with office.delivering(transport := Held(), period=3600):
+            await until(lambda: transport.begun == 1)
+            (taken_over,) = await office.queue.take(1, START + LEASE)
+            await office.queue.fail(taken_over, "550")
+            transport.go.set()
+            await until(lambda: any(line["event"] == "mail was another worker's" for line in lines))
+    assert (await office.row(mail_id)).state == "failed"
+
+
+async def test_old_mails_are_forgotten_in_the_background(office: Office) -> None:
+    """Also where no mail server is set and nothing is sent."""
+    await office.post()
+    office.clock.now += KEPT + 1
+
+    async def none_left() -> bool:
+        return await office.states() == []
+
+    async with Tasks() as tasks:
+        tasks.start(prune(office.queue, clock=office.clock), name="old mails")
+        await until(none_left)
