@@ -458,10 +458,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen", required=True, type=from_argument)
     parser.add_argument("--lifeline", required=True, type=int)
     parser.add_argument("--ready", required=True, type=int)
+    parser.add_argument("--slot", type=int)
     told = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        logs.configure(settings.log_level, json=not sys.stderr.isatty())
+        logs.configure(settings.log_level, json=not sys.stderr.isatty(), slot=told.slot)
         _check_build()
         _allow_many_files()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -95,12 +95,16 @@ class Worker:
     async def start(
         cls,
         command: Sequence[str],
+        slot: int,
         sockets: Sockets,
         lifeline: int,
         environment: Mapping[str, str],
         folder: Path | None,
     ) -> Self:
-        """Start a process that inherits the sockets and the read end of the supervisor's lifeline."""
+        """Start a process that inherits the sockets and the read end of the supervisor's lifeline.
+
+        ``slot`` is the number that it goes by in the log, whichever process serves there.
+        """
         theirs, ours = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -108,6 +112,7 @@ class Worker:
                 f"--listen={as_argument(sockets)}",
                 f"--lifeline={lifeline}",
                 f"--ready={ours}",
+                f"--slot={slot}",
                 env=dict(environment),
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -287,7 +292,7 @@ class Supervisor:
         if self._stopping.is_set():
             return 1
         worker = await Worker.start(
-            self._command, slot.sockets, self._lifeline, self._environment, self._folder
+            self._command, slot.number, slot.sockets, self._lifeline, self._environment, self._folder
         )
         self._living.add(worker)
         self._watching.create_task(self._watch(slot, worker))

@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--listen", required=True)
     parser.add_argument("--lifeline", type=int, required=True)
     parser.add_argument("--ready", type=int, required=True)
+    parser.add_argument("--slot", type=int, required=True)
     told = parser.parse_args()
     fail = os.environ.get("fail")  # noqa: SIM112 - not a variable of anyone's environment but ours
     if fail is not None and (not fail.startswith("/") or os.path.exists(fail)):  # noqa: PTH110 - starts sooner so

@@ -12,13 +12,13 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from router.edge.decide import own_page
+from router.edge.decide import SIGN_IN, own_page
 from router.edge.headers import fields_of_the_host, language_cookie
 from router.edge.visit import Door
 from router.hostname import port_suffix
 
 if TYPE_CHECKING:
-    from router.edge.decide import ChooseCustomer, Refuse, SignIn
+    from router.edge.decide import ChooseCustomer, Refuse, SignIn, ToHttps
     from router.edge.headers import Header
     from router.edge.visit import Visit
     from router.observe.health import HealthAnswer
@@ -32,12 +32,14 @@ _JSON: Header = (b"Content-Type", b"application/problem+json")
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 
+_SIGN_IN_NEEDED = "sign_in_needed"
+
 _SENTENCES = {
     "bad_host": "The request does not name one host.",
     "not_found": "There is nothing here.",
     "misdirected": "This connection is for another hostname.",
     "https_needed": "This address is for HTTPS only. Revoke a token that was sent to it without.",
-    "sign_in_needed": "Sign in first.",
+    _SIGN_IN_NEEDED: "Sign in first.",
     "choose_customer": "Choose the customer first, at /-/customer.",
     "suspended": "This portal is closed for the moment.",
     "maintenance": "This portal is being worked on. Try again in a while.",
@@ -57,12 +59,13 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the edge's own. ``close`` ends the connection after it."""
+    """An answer of the edge's own. ``close`` ends the connection after it. ``tenant_id`` is for the log."""
 
     status: int
     fields: tuple[Header, ...] = ()
     body: bytes = b""
     close: bool = False
+    tenant_id: str = ""
 
 
 class ErrorPage(Protocol):
@@ -100,15 +103,20 @@ class Answers:
         self._error_pages = error_pages
         self._port = port_suffix(public_port)
 
-    def to_https(self, visit: Visit) -> Answer:
+    def to_https(self, decision: ToHttps, visit: Visit) -> Answer:
         """The same place over TLS; 308 keeps the method (RFC 9110 section 15.4.9)."""
         location = f"https://{visit.hostname}{self._port}".encode() + visit.target
-        return Answer(308, ((b"Location", location), _NO_STORE))
+        return Answer(308, ((b"Location", location), _NO_STORE), tenant_id=decision.tenant.id)
 
     def to_own_page(self, decision: SignIn | ChooseCustomer, visit: Visit) -> Answer:
         """To sign in, or to choose a customer; it leads back (303: by GET, RFC 9110 section 15.4.4)."""
-        fields = ((b"Location", own_page(decision).encode()), _NO_STORE, (b"Vary", b"Cookie"))
-        return Answer(303, fields + _tenants_fields(decision.tenant, visit))
+        fields: tuple[Header, ...] = (
+            (b"Location", own_page(decision).encode()),
+            _NO_STORE,
+            (b"Vary", b"Cookie"),
+        )
+        fields += _tenants_fields(decision.tenant, visit)
+        return Answer(303, fields, tenant_id=decision.tenant.id)
 
     def health(self, health: HealthAnswer) -> Answer:
         """What a load balancer asked."""
@@ -122,7 +130,7 @@ class Answers:
         """An error, for a person or for a program."""
         status = refuse.status
         # Unknown hosts get the same octets each time.
-        request_id = visit.id if refuse.tenant is not None else ""
+        tenant_id, request_id = (refuse.tenant.id, visit.id) if refuse.tenant is not None else ("", "")
         fields: tuple[Header, ...] = (_NO_STORE, *_tenants_fields(refuse.tenant, visit))
         if status in _RETRY_AFTER:
             fields += ((b"Retry-After", _RETRY_AFTER[status]),)
@@ -142,8 +150,9 @@ class Answers:
                 (b"Referrer-Policy", b"no-referrer"),
                 (b"Vary", b"Accept-Language, Cookie"),
             )
-            return Answer(status, fields, page.body, close=refuse.close)
-        return Answer(status, (_JSON, *fields), _problem(status, refuse.code, request_id), close=refuse.close)
+            return Answer(status, fields, page.body, refuse.close, tenant_id)
+        body = _problem(status, refuse.code, request_id)
+        return Answer(status, (_JSON, *fields), body, refuse.close, tenant_id)
 
 
 def _tenants_fields(tenant: Tenant | None, visit: Visit) -> tuple[Header, ...]:
@@ -166,6 +175,8 @@ def _return_target(visit: Visit) -> str:
 def _problem(status: int, code: str, request_id: str) -> bytes:
     title = HTTPStatus(status).phrase
     problem = {"status": status, "code": code, "title": title, "detail": _SENTENCES.get(code, f"{title}.")}
+    if code == _SIGN_IN_NEEDED:
+        problem["sign_in"] = SIGN_IN  # an extension member (RFC 9457 section 3.2): where a person can do that
     if request_id:
         problem["request_id"] = request_id
     return json.dumps(problem).encode() + b"\n"

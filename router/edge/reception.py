@@ -128,7 +128,7 @@ class Reception:
                 health = self._health.readiness(details=details) if readiness else self._health.live()
                 return self._answers.health(health)
             case ToHttps():
-                return self._answers.to_https(visit)
+                return self._answers.to_https(decision, visit)
             case _:
                 assert_never(decision)
 

@@ -76,6 +76,7 @@ class Turn:
         "_route",
         "_status",
         "_taken",
+        "_tenant_id",
         "_visit",
         "_watched",
         "request_done",
@@ -95,6 +96,7 @@ class Turn:
         self._framing = NO_BODY  # of the answer, as the client gets it
         self._pending = b""  # the answer's head, held for a moment so that its body leaves with it
         self._status = 0
+        self._tenant_id = ""  # of an answer of our own
         self._watched = False  # among what ends with its session
         self._octets = 0
         self._began = time.monotonic()
@@ -142,6 +144,7 @@ class Turn:
         )
         to_head = self._visit.method == b"HEAD"
         self._status, self._octets = answer.status, 0 if to_head else len(answer.body)
+        self._tenant_id = answer.tenant_id
         self._connection.transport.write(answer_octets(answer, close=not self._keep_alive, to_head=to_head))
         self._over()
 
@@ -321,7 +324,7 @@ class Turn:
         log.write(
             visit_line(
                 self._visit,
-                tenant.id if tenant is not None else "",
+                tenant.id if tenant is not None else self._tenant_id,
                 status=self._status,
                 octets=self._octets,
                 at=time.time(),

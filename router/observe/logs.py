@@ -29,10 +29,11 @@ MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
 _CLOSE_SECONDS = 2.0
 
 
-def configure(level: str, *, json: bool) -> None:
+def configure(level: str, *, json: bool, slot: int | None = None) -> None:
     """Send the router's events, and those of the libraries below it, to standard error.
 
     ``level`` is debug, info, warning or error. Each is one line of JSON with ``json``, else text for people.
+    ``slot`` is the worker's, among those of its node, and stands in each of its lines.
     Tracebacks never show local variables: those may hold keys and passwords.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -42,6 +43,8 @@ def configure(level: str, *, json: bool) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if slot is not None:
+        before.append(_in_slot(slot))
     structlog.configure(
         processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -55,6 +58,14 @@ def configure(level: str, *, json: bool) -> None:
     logging.raiseExceptions = False  # a full disk under standard error is no reason to fail a visit
     for noisy in ("aiohttp.access", "sqlalchemy.engine", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(max(threshold, logging.WARNING))
+
+
+def _in_slot(slot: int) -> structlog.typing.Processor:
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("slot", slot)
+        return event
+
+    return add
 
 
 def _render(*, json: bool) -> list[structlog.typing.Processor]:

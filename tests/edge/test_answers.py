@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.edge.answers import Answer, Answers, answer_octets, status_line
-from router.edge.decide import ChooseCustomer, Refuse, SignIn, own_page
+from router.edge.decide import ChooseCustomer, Refuse, SignIn, ToHttps, own_page
 from router.edge.visit import Door, Visit
 from router.observe.health import HealthAnswer
 from router.portal.error_pages import ErrorPages
@@ -103,6 +103,15 @@ def test_a_program_gets_a_problem(status: int, code: str) -> None:
     assert not answer.close
 
 
+def test_a_program_is_told_where_a_person_signs_in() -> None:
+    """The problem of a missing session names the page; no other problem does."""
+    told = [
+        json.loads(ANSWERS.error(Refuse(status, code, ACME), visit()).body).get("sign_in")
+        for status, code in CODES
+    ]
+    assert told == ["/-/sign-in" if code == "sign_in_needed" else None for _, code in CODES]
+
+
 @pytest.mark.parametrize(("status", "code"), CODES)
 @pytest.mark.parametrize("tenant", [None, ACME], ids=["nobody's", "Acme's"])
 def test_a_person_gets_a_page(status: int, code: str, tenant: Tenant | None) -> None:
@@ -180,8 +189,9 @@ def test_a_form_is_not_led_back_to() -> None:
 )
 def test_to_https(answers: Answers, host: bytes, target: bytes, location: bytes) -> None:
     """The same place under the same hostname, by the method that was used (308)."""
-    answer = answers.to_https(visit(host=host, target=target, by=arrival(door=Door.HTTP)))
-    assert (answer.status, answer.body) == (308, b"")
+    asked = visit(host=host, target=target, by=arrival(door=Door.HTTP))
+    answer = answers.to_https(ToHttps(ACME), asked)
+    assert (answer.status, answer.body, answer.tenant_id) == (308, b"", ACME.id)
     assert field(answer, b"Location") == location
 
 

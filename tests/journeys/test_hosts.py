@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import ssl
@@ -14,11 +15,13 @@ import pytest
 
 from router.edge.visit import Door
 from router.hostname import Hostname
+from router.observe.logs import AccessLog
 from router.tenants.form import TenantForm
-from tests.journeys.node import PATIENCE, Client
+from tests.journeys.node import PATIENCE, Client, running_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.journeys.node import Answer, Node
     from tests.journeys.upstream import RecordingUpstream
@@ -329,3 +332,32 @@ def test_old_tls_is_refused(node: Node, minor: int) -> None:
     hello[at] = 0xFA
     handshake = b"\x16"
     assert not _answer_to(node, bytes(hello)).startswith(handshake)
+
+
+# -- the account ----------------------------------------------------------------------------------------
+
+
+def test_the_account_names_the_tenant_whoever_answered(upstream: RecordingUpstream, tmp_path: Path) -> None:
+    """Redirects and refusals of a portal are its own in the access log; a stranger's host is nobody's."""
+    asked = [
+        (Door.HTTPS, [b"Accept: text/html"], 303),
+        (Door.HTTPS, [b"Accept: application/json"], 401),
+        (Door.HTTPS, [b"Connection: Upgrade", b"Upgrade: websocket", b"Cookie: x=y"], 401),
+        (Door.HTTP, [], 308),
+    ]
+    read, write = os.pipe()
+    with running_node(tmp_path, upstream.url) as own, open(read, "rb") as lines, open(write, "wb"):  # noqa: PTH123
+
+        async def tap() -> None:
+            own.edge._house.access_log = AccessLog(write)  # noqa: SLF001 - standard output is the test's own
+
+        own.operate(tap())
+        acme = own.operate(own.registry.get("acme")).tenant.id
+        for door, fields, status in asked:
+            with own.connect(door=door) as client:
+                assert client.ask(own.get("/", *fields, signed_in=False)).status == status
+            line = json.loads(lines.readline())
+            assert (line["tenant"], line["status"], line["path"]) == (acme, status, "/")
+        with own.connect(door=Door.HTTP) as client:
+            assert client.ask(own.get("/", host="never.example.test", signed_in=False)).status == 404
+        assert json.loads(lines.readline())["tenant"] == ""

@@ -162,6 +162,17 @@ def test_events_are_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("_own_logging")
+def test_a_worker_s_lines_say_which_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own events and those of libraries bear its slot; an event about another slot keeps that one's."""
+    logs.configure("info", json=True, slot=3)
+    structlog.get_logger("router").info("upstream failed")
+    logging.getLogger("somelib").warning("disk is full")
+    structlog.get_logger("router").info("worker died", slot=1)
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    assert [line["slot"] for line in lines] == [3, 3, 1]
+
+
+@pytest.mark.usefixtures("_own_logging")
 def test_libraries_speak_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     """What libraries log through the standard library comes out in the same form."""
     logs.configure("warning", json=True)
