@@ -29,7 +29,7 @@ class Exit(IntEnum):
     """How a command ends, for scripts."""
 
     OK = 0
-    WRONG = 1  # explain found something wrong
+    WRONG = 1  # explain or theme check found something wrong
     USAGE = 2
     BAD_INPUT = 3
     NOT_FOUND = 4
@@ -38,8 +38,8 @@ class Exit(IntEnum):
 
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 explain found something wrong; 2 usage; 3 bad input or settings; 4 not found; "
-    "5 conflict; 6 unavailable (database, Redis, disk)."
+    "Exit codes: 0 done; 1 explain or theme check found something wrong; 2 usage; 3 bad input or settings; "
+    "4 not found; 5 conflict; 6 unavailable (database, Redis, disk)."
 )
 
 _EXITS: Final[Sequence[tuple[type[RouterError], Exit]]] = (

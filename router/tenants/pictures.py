@@ -40,6 +40,10 @@ _PHOTO: Final = 48 << 10
 _LENGTH: Final = re.compile(r"\s*([0-9]*\.?[0-9]+)(?:px|pt|mm|cm|in|em)?\s*")
 _NUMBER: Final = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
 _PAINT: Final = re.compile(r"""(?:fill|stroke|stop-color)\s*[=:]\s*["']?\s*(#[0-9a-fA-F]{3,6}|[a-zA-Z]+)""")
+# The filter breaks animations and leaves their values, which may be anything: better said than served.
+_MOVING: Final = frozenset(
+    {"animate", "animateColor", "animateMotion", "animateTransform", "discard", "mpath", "set"}
+)
 _NO_PAINT: Final = frozenset({"none", "transparent", "inherit", "url"})
 _READABLE: Final = "A {} is a PNG, JPEG, WebP or SVG file; this one cannot be read as any of them."
 
@@ -166,6 +170,8 @@ class _SvgReader:
             if name != "http://www.w3.org/2000/svg svg":
                 raise BadInput("bad_svg", "The file is XML, but no SVG.")
             self.root = attributes
+        if name.rpartition(" ")[2] in _MOVING:
+            raise BadInput("bad_svg", "The SVG is animated: a logo stands still.")
         self._elements += 1
         self._depth += 1
         if self._depth > _SVG_DEPTH or self._elements > _SVG_ELEMENTS:
