@@ -54,7 +54,7 @@ format: $(VENV)/.dev  ## Format the code and mend what can be mended
 
 # Files' names but no lines, no guesses, nothing obsolete, and dates left alone: a diff shows texts only.
 texts: $(VENV)/.dev  ## Bring the catalogues up to date with what pages, mails and code say
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --keyword marked \
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml \
 	  --add-comments Translators: --add-location file --sort-by-file --no-wrap --omit-header \
 	  --output-file $(VENV)/texts.pot router themes
 	@for catalogue in router/languages/locales/*.po; do \

@@ -28,5 +28,5 @@ The journey of a certificate::
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
 cli → demo → serve, supervisor → ports → edge, portal, console → tenants, certificates, identity, mail →
-storage → observe → settings → hostname, errors.
+storage → observe → settings → languages → hostname, errors.
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def install_texts(environment: jinja2.Environment) -> None:
     """Teach an environment ``_``, ``gettext``, ``ngettext``, ``pgettext``, ``npgettext``, ``{% trans %}``.
 
-    And the filters ``date``, ``date_time``, ``ago`` and ``duration``, named after the methods of ``Texts``.
+    And the filters ``date``, ``date_time`` and ``ago``, named after the methods of ``Texts``.
     What is put into a text is escaped; the text itself and its translations may hold markup.
     """
     environment.add_extension("jinja2.ext.i18n")
@@ -31,7 +31,7 @@ def install_texts(environment: jinja2.Environment) -> None:
     environment.globals.update(
         _=_gettext, gettext=_gettext, ngettext=_ngettext, pgettext=_pgettext, npgettext=_npgettext
     )
-    environment.filters.update(date=_date, date_time=_date_time, ago=_ago, duration=_duration)
+    environment.filters.update(date=_date, date_time=_date_time, ago=_ago)
 
 
 def _texts(context: Context) -> Texts:
@@ -82,8 +82,3 @@ def _date_time(context: Context, at: float) -> str:
 @pass_context
 def _ago(context: Context, seconds: float) -> str:
     return _texts(context).ago(seconds)
-
-
-@pass_context
-def _duration(context: Context, seconds: float) -> str:
-    return _texts(context).duration(seconds)

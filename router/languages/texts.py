@@ -25,11 +25,6 @@ _DATES: Final = {"en": "en_GB"}
 """Whose dates are used: those that every reader of English reads alike."""
 
 
-def marked(text: str) -> str:
-    """Mark a text that stands in a table: ``make texts`` finds it here, gettext is called later."""
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Texts:
     """What is said in one language. ``code`` is for ``lang`` attributes, ``name`` is the language's own.
@@ -69,13 +64,12 @@ class Texts:
         return self.gettext("%(date)s at %(time)s") % {"date": self.date(at, zone), "time": time}
 
     def ago(self, seconds: float) -> str:
-        """Say how long ago something was, in a unit that there are two of: ``vor 36 Stunden``."""
-        since = -max(1, round(seconds))
-        return format_timedelta(since, threshold=_TWO, add_direction=True, locale=self._locale)
+        """Say how long ago something was, a minute at least, in a unit that there are two of.
 
-    def duration(self, seconds: float) -> str:
-        """Say how long something lasts, in a unit that there are two of: ``60 Minuten``, ``7 Tage``."""
-        return format_timedelta(max(1, round(seconds)), threshold=_TWO, locale=self._locale)
+        So ``vor 36 Stunden`` and not ``vor 1 Tag``.
+        """
+        since = -max(1, round(seconds))
+        return format_timedelta(since, "minute", _TWO, add_direction=True, locale=self._locale)
 
 
 class Languages:

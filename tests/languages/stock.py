@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LOCALES = ROOT / "router" / "languages" / "locales"
 CODES = tuple(sorted(path.stem for path in LOCALES.glob("*.po")))
 
-_FLAGS = ["--mapping-file", "pyproject.toml", "--keyword", "marked", "--omit-header", "--no-location"]
+_FLAGS = ["--mapping-file", "pyproject.toml", "--omit-header", "--no-location"]
 
 
 @cache
