@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-SESSION_COOKIE: Final = b"__Host-portal-session"
+from router.identity.session import COOKIE
+
+SESSION_COOKIE: Final = COOKIE.encode()
 LANGUAGE_COOKIE: Final = b"__Host-portal-language"
 OWN_COOKIE_PREFIX: Final = b"__Host-portal-"
 

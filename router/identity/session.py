@@ -6,6 +6,10 @@ PURE. Times are unix seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+COOKIE: Final = "__Host-portal-session"
+"""The cookie's name; the prefix makes browsers refuse it without Secure and Path=/, or with a Domain."""
 
 
 @dataclass(frozen=True, slots=True)

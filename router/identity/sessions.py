@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from router.storage.changes import Bell, ChangeFeed
     from router.storage.database import Database
 
-COOKIE: Final = "__Host-portal-session"
-"""The cookie's name; the prefix makes browsers refuse it without Secure and Path=/, or with a Domain."""
-
 TOKEN_LENGTH: Final = 43
 """Characters of a token: 32 random bytes in base64url."""
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from router.errors import Unavailable
-from router.identity.sessions import COOKIE, key_of
+from router.identity.session import COOKIE
+from router.identity.sessions import key_of
 from router.portal.pages import see_other, set_cookie
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from router.portal.form_page import PASSWORD_FAULTS, SIGN_IN, FormPage
 from router.portal.link_page import TOKEN, LinkPage
 from router.portal.mail_sent import mail_sent

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from router.errors import Unavailable
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from router.identity.sign_in import Refused
 from router.portal.entering import hold_session
 from router.portal.form_page import SIGN_IN, FormPage

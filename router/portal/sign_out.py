@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from router.identity.sessions import COOKIE, key_of
+from router.identity.session import COOKIE
+from router.identity.sessions import key_of
 from router.portal.form_page import FormPage
 from router.portal.pages import clear_cookie, see_other
 from router.portal.visitor import VISITOR, session_of

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from router.errors import BadInput, NotFound
 from router.hostname import Hostname, parse_authority
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 
 if TYPE_CHECKING:
     from router.identity.session import Session

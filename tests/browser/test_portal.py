@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from router.portal.forms import local_target
 from router.portal.palette import make_palette
 from router.tenants.form import TenantForm

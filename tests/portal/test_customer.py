@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from tests.portal.stand import ADA
 
 if TYPE_CHECKING:

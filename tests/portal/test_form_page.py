@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from router.portal import account, confirm_email, customer, newcomer, recovery, register, sign_in, sign_out
 from router.portal.form_page import Faulty, Form, FormPage
 from router.portal.forms import CSRF_COOKIE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.identity.links import LIVES
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from tests.portal.stand import ADA, PASSWORD
 
 if TYPE_CHECKING:

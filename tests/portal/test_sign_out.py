@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.identity.sessions import COOKIE
+from router.identity.session import COOKIE
 from tests.portal.stand import ADA
 
 if TYPE_CHECKING:
