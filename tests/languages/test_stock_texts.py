@@ -25,6 +25,8 @@ _FAMILIAR = {
     "fr": r"\b([Tt]u|[Tt]oi|[Tt]on|[Tt]a|[Tt]es|[Tt]ien\w*)\b",
 }
 
+_QUOTES = {"de": "„“", "es": "«»", "fr": "«»"}
+
 
 def _said(code: str) -> Iterator[tuple[str, str]]:
     """Pair each translation with the English that it stands for; the plurals with the plural."""
@@ -117,7 +119,7 @@ def test_spanish_questions_are_opened() -> None:
 @every_language
 def test_quotes_are_the_languages_own(code: str) -> None:
     """No typewriter quotes but in tags, and those that readers of the language expect."""
-    wanted = {"de": "„“", "es": "«»", "fr": "«»"}.get(code)
+    wanted = _QUOTES.get(code)
     for _, said in _said(code):
         plain = _TAG.sub("", said)
         assert '"' not in plain, said
