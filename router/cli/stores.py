@@ -28,6 +28,9 @@ from router.tenants.registry import Registry
 
 if TYPE_CHECKING:
     from router.certificates.vault import Vault
+    from router.identity.passwords import Passwords
+    from router.identity.sessions import Sessions
+    from router.identity.users import Users
 
 _NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
 _VERSIONS: Final = table("alembic_version", column("version_num"))
@@ -55,11 +58,37 @@ class Stores:
 
     @cached_property
     def vault(self) -> Vault:
-        """The certificates. The encryption key is read, or made, now."""
+        """The certificates."""
         from router.certificates.vault import Vault  # noqa: PLC0415 - most commands do without cryptography
 
-        keys = self.settings.sealing_keys or (load_or_create_key(self.settings.key_file),)
-        return Vault(self.database, self.bell, Sealer(keys))
+        return Vault(self.database, self.bell, self.sealer)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """What seals private keys and mails. The encryption key is read, or made, now."""
+        return Sealer(self.settings.sealing_keys or (load_or_create_key(self.settings.key_file),))
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """The hashing of passwords: a thread or two, which end with the process."""
+        from router.identity.passwords import Passwords  # noqa: PLC0415 - the same for Argon2
+
+        return Passwords()
+
+    @cached_property
+    def users(self) -> Users:
+        """The users."""
+        from router.identity.users import Users  # noqa: PLC0415 - the same
+
+        return Users(self.database, self.bell, self.passwords)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The sessions, as the database has them: workers hear of what is changed by its changes."""
+        from router.identity.sessions import Sessions  # noqa: PLC0415 - the same
+        from router.storage.changes import ChangeFeed  # noqa: PLC0415 - the same
+
+        return Sessions(self.database, None, self.bell, ChangeFeed(self.database, self.bell))
 
 
 @asynccontextmanager
