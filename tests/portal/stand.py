@@ -351,7 +351,7 @@ class Browser:
                 answer.status,
                 answer.headers,
                 tuple(answer.headers.getall("Set-Cookie", [])),
-                await answer.text(),
+                await answer.text(errors="replace"),  # a picture is none
                 {},
             )
         return self._keep(page)
