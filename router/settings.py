@@ -49,6 +49,7 @@ _MOST_WORKERS_BY_DEFAULT: Final = 4
 _UPSTREAM: Final = re.compile(r"(https?://[^\s@?#]+|unix:/[^\s]+)( +weight=[0-9]+)?", re.IGNORECASE)
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _MAIL_WAY: Final = re.compile(r"smtps?://[^\s/?#]+/?(\?[^\s#]*)?|file:[^\s]+")
+_EMAIL: Final = re.compile(r"[^<>@\s]+@[^<>@\s]+")
 _SENDER: Final = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@]*<[^<>@\s]+@[^<>@\s]+>")
 # Kubernetes sets these for a Service named “router”; they are nobody's typing error.
 _KUBERNETES: Final = re.compile(r"ROUTER_(SERVICE_(HOST|PORT)\w*|PORT(_\d+_(TCP|UDP)\w*)?)")
@@ -174,6 +175,14 @@ def _as_sender(raw: object) -> str:
     return text
 
 
+def _as_email(raw: object) -> str:
+    """Check the looks of an address that is written to."""
+    text = str(raw).strip()
+    if not _EMAIL.fullmatch(text):
+        raise _fault("the value must look like operators@example.com")
+    return text
+
+
 def _as_key(raw: object) -> object:
     text = raw.get_secret_value() if isinstance(raw, SecretStr) else raw
     if not isinstance(text, str) or len(_key_bytes(text)) != KEY_BYTES:
@@ -289,6 +298,13 @@ class Settings(BaseModel):
         description="Comma-separated name servers (`IP:port`) that are asked where upstreams are; by default "
         "the system's.",
     )
+    domain_resolvers: Annotated[
+        tuple[Annotated[str, BeforeValidator(_as_resolver)], ...], BeforeValidator(_as_list)
+    ] = Field(
+        (),
+        description="Comma-separated name servers (`IP:port`) that are asked for the proof of domains; by "
+        "default those of ROUTER_RESOLVERS, or the system's.",
+    )
     session_idle: Annotated[int, Field(ge=60)] = Field(
         12 * 3600,
         description="Seconds without a visit after which a session ends.",
@@ -307,6 +323,11 @@ class Settings(BaseModel):
         None,
         description="Whom mails are from, such as `Portal <portal@example.com>`; without it, `portal@` the "
         "platform's domain.",
+    )
+    operators_email: Annotated[str, BeforeValidator(_as_email)] | None = Field(
+        None,
+        description="Whom to tell, besides each tenant's own contact, what needs an operator: domains that "
+        "lose their proof, certificates that run out.",
     )
     head_timeout: Seconds = Field(10, description="Seconds for a TLS handshake, and for a request's head.")
     idle_timeout: Seconds = Field(

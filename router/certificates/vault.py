@@ -20,7 +20,7 @@ from router.certificates.names import wildcard_over
 from router.certificates.record import CertificateRecord, Source, StoredCertificate, choose
 from router.errors import NotFound
 from router.storage.changes import record_all
-from router.storage.schema import audit, certificate_names, certificates, claims, new_id
+from router.storage.schema import SERVED_CLAIMS, audit, certificate_names, certificates, claims, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +97,8 @@ class Vault:
     async def candidates(self, hostname: str) -> Candidates:
         """Find who holds ``hostname`` and which active certificates may serve it, by name or by wildcard."""
         names = [name for name in (hostname, wildcard_over(hostname)) if name]
-        holding = select(claims.c.tenant_id).where(claims.c.hostname == hostname, claims.c.state == "active")
+        serves = claims.c.state.in_(SERVED_CLAIMS)
+        holding = select(claims.c.tenant_id).where(claims.c.hostname == hostname, serves)
         async with self._database.read() as connection:
             holder = await connection.scalar(holding)
             found = await _active(connection, names, holder)

@@ -7,6 +7,7 @@ made by :func:`new_id`. Migrations are in storage/migrations; a test holds the t
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -63,6 +64,11 @@ tenants = Table(
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
 )
 
+SERVED_CLAIMS: Final = ("active", "moved")
+"""The states of a claim in which its hostname answers visitors (tenants/claims.py has the whole table)."""
+
+_HELD = text("state IN ('active', 'moved', 'suspended')")
+
 claims = Table(
     "claims",
     metadata,
@@ -72,20 +78,59 @@ claims = Table(
     Column("kind", String(16), nullable=False),  # platform | external
     Column("state", String(16), nullable=False),
     Column("txt_token", String(64), nullable=False),
+    Column("behind_cdn", Boolean, nullable=False, server_default=false()),
+    Column("proof", String(16)),  # cname | txt | operator; none: not proved yet
+    Column("proved_at", BigInteger),  # when its proof was seen last
+    Column("lost_at", BigInteger),  # since when it is not there any more
+    Column("notices", Integer, nullable=False, server_default="0"),  # mailed about that
+    Column("code", String(40)),  # what the latest check came to
+    Column("checks", Integer, nullable=False, server_default="0"),  # in vain, since somebody asked
+    Column("checked_at", BigInteger),
+    Column("next_check_at", BigInteger),  # none: not until somebody asks
     Column("reason", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     CheckConstraint("kind IN ('platform', 'external')", name="kind"),
     UniqueConstraint("tenant_id", "hostname"),
     # Many may claim a hostname, one holds it.
-    Index(
-        "uq_claims_holder",
-        "hostname",
-        unique=True,
-        sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
-    ),
+    Index("uq_claims_holder", "hostname", unique=True, sqlite_where=_HELD, postgresql_where=_HELD),
     Index(None, "tenant_id"),
+    Index(None, "next_check_at"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("sequence", _Sequence, primary_key=True, autoincrement=True),
+    Column("claim_id", ForeignKey("claims.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("method", String(16), nullable=False),  # cname | txt | address | operator
+    Column("asked", String(300), nullable=False),
+    Column("resolver", String(64), nullable=False),  # empty: none answered, or none was asked
+    Column("answer", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Column("verdict", String(16), nullable=False),  # good | missing | wrong | unanswered
+    Column("code", String(40), nullable=False),
+    Index(None, "claim_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+# Short names of tenants that are gone: given to nobody else by themselves.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("slug", String(40), primary_key=True),
+    Column("tenant_id", String(32), nullable=False),
+    Column("given_up_at", BigInteger, nullable=False),
+)
+
+# Work that one process of the fleet does at a time (storage/leases.py).
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(40), nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 images = Table(

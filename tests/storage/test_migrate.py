@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PROJECT = Path(__file__).parents[2]
-_REVISIONS = ["0001", "0002", "0003"]
+_REVISIONS = ["0001", "0002", "0003", "0004"]
 
 
 async def _sync(url: str, task: Callable[[Connection], _T]) -> _T:
@@ -134,7 +134,7 @@ async def test_a_user_from_before_memberships_acts_for_the_same_customer(
         _insert(connection, "sessions", columns, "'k', 'ses_1', 't', 'usr_1', 0, 0, 9, 9, '', ''")
 
     await _sync(empty_database_url, fill)
-    assert await migrate(empty_database_url) == ["0003"]
+    assert await migrate(empty_database_url) == _REVISIONS[2:]
     question = select(memberships.c.customer, memberships.c.created_at, sessions.c.customer).join(
         sessions, sessions.c.user_id == memberships.c.user_id
     )
