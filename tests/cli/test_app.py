@@ -64,7 +64,9 @@ def test_every_command_explains_itself(command: tuple[str, ...], bare: Shell) ->
     assert "Exit codes:" in ran.out
 
 
-@pytest.mark.parametrize("command", [(), ("tenant",), ("certificate",), ("domain",), ("user",), ("token",), ("mail",)])
+@pytest.mark.parametrize(
+    "command", [(), ("tenant",), ("certificate",), ("domain",), ("user",), ("token",), ("mail",)]
+)
 def test_a_noun_alone_lists_what_can_be_done(command: tuple[str, ...], bare: Shell) -> None:
     """Typing half a command is asking what there is."""
     ran = bare(*command)
