@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from yarl import URL
 
 from router.hostname import Hostname
@@ -41,11 +41,11 @@ from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
-from router.storage.changes import ChangeFeed, record
+from router.storage.changes import ChangeFeed
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.storage.outbox import Mail, Outbox, identity_of
-from router.storage.schema import changes, outbox, tenants
+from router.storage.schema import changes, outbox
 from router.storage.sealing import Sealer
 from router.tenants.directory import Directory
 from router.tenants.form import TenantForm
@@ -114,10 +114,8 @@ class Stand:
 
     async def confirms(self, tenant: Tenant) -> None:
         """Have a tenant's backend be there to ask about registrations; ``known`` is what it would say."""
-        values = {"registration_check": "https://backend.example/registration", "version": tenant.version + 1}
-        async with self.database.write() as connection:
-            await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(values))
-            await record(connection, "hostname", str(tenant.hostname))
+        form = TenantForm(registration_check="https://backend.example/registration")
+        await self.registry.change(tenant.slug, form, actor="test")
         await self.settled()
 
     async def mails(self) -> list[Mail]:
