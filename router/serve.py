@@ -150,6 +150,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
             admin_hostname=settings.admin_hostname,
             public_port=settings.public_port,
             trusted=settings.trusted_proxies,
+            proxy_protocol=settings.proxy_protocol,
         )
         yield edge, health
 

@@ -277,8 +277,13 @@ class Settings(BaseModel):
         tuple[Annotated[Network, BeforeValidator(_as_network)], ...], BeforeValidator(_as_list)
     ] = Field(
         (),
-        description="Comma-separated networks of load balancers whose PROXY header and `X-Forwarded-For` are "
-        "believed.",
+        description="Comma-separated networks of load balancers that are believed when they say for whom they "
+        "connect.",
+    )
+    proxy_protocol: bool = Field(
+        default=False,
+        description="Whether they say so in a PROXY header, which each of their connections then begins with; "
+        "else in `X-Forwarded-For`.",
     )
     allow_private_upstreams: bool = Field(
         default=False,
@@ -417,6 +422,8 @@ class Settings(BaseModel):
             raise _fault("session_idle must not be longer than session_life")
         if self.max_connections_per_address > self.max_connections:
             raise _fault("max_connections_per_address must not be more than max_connections")
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise _fault("proxy_protocol needs trusted_proxies: name the load balancers that send the header")
         return self
 
 

@@ -219,6 +219,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
         ({"ROUTER_PLATFORM_DOMAIN": ".".join(["a" * 60] * 4), "ROUTER_ADMIN_NAME": "a" * 63}, "too long"),
         ({"ROUTER_SESSION_IDLE": "7200", "ROUTER_SESSION_LIFE": "3600"}, "session_idle"),
         ({"ROUTER_MAX_CONNECTIONS": "10"}, "max_connections_per_address"),
+        ({"ROUTER_PROXY_PROTOCOL": "true"}, "proxy_protocol needs trusted_proxies"),
     ],
 )
 def test_values_that_contradict_one_another_are_refused(

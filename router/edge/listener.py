@@ -68,7 +68,8 @@ class Edge:
 
     ``platform_domain`` names the certificate for clients that send no server name (load balancers that
     probe by address); they reach nothing but the health paths. ``admin_hostname`` is the console's.
-    ``public_port`` is the HTTPS port as customers see it.
+    ``public_port`` is the HTTPS port as customers see it. ``trusted`` are the load balancers that may say for
+    whom they connect: with ``proxy_protocol`` at the beginning of each connection, else in X-Forwarded-For.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Edge:
         admin_hostname: str,
         public_port: int,
         trusted: tuple[Network, ...] = (),
+        proxy_protocol: bool = False,
     ) -> None:
         self._house = house
         self._keyring = keyring
@@ -87,6 +89,8 @@ class Edge:
         self._admin_hostname = admin_hostname
         self._port = port_suffix(public_port).encode()
         self._trusted = trusted
+        self._proxy_protocol = proxy_protocol
+        self._told = False  # that a load balancer does not speak as it should
         self._sockets: list[socket.socket] = []
         # One for each connection, from accept to its end, with its peer's network, or that of the client for
         # whom that speaks.
@@ -233,7 +237,7 @@ class Edge:
 
     async def _establish(self, accepted: socket.socket, peer: str, newcomer: _Newcomer, door: Door) -> bool:
         served = presented = None
-        client = await self._greet(accepted, peer)
+        client, trusted = await self._greet(accepted, peer, door)
         if client != peer and not self._take_place(newcomer, client):
             self.refused += 1
             return False
@@ -245,7 +249,7 @@ class Edge:
             presented = served if name else None  # whoever names nobody reaches no tenant
             if presented is not None and name == self._admin_hostname:
                 presented = replace(presented, tenant_id=CONSOLE)
-        arrival = Arrival(secrets.token_hex(6), door, client, presented, self._trusted, self._port)
+        arrival = Arrival(secrets.token_hex(6), door, client, presented, trusted, self._port)
         connection = ClientConnection(arrival, self._house, lambda: self._leave(newcomer))
         loop = asyncio.get_running_loop()
         if served is None:
@@ -263,19 +267,33 @@ class Edge:
 
     # -- before TLS -------------------------------------------------------------------------------------
 
-    async def _greet(self, accepted: socket.socket, peer: str) -> str:
-        """Read a PROXY header if the peer may send one; answer the client's address."""
-        if not self._trusted or not is_trusted(peer, self._trusted):
-            return peer
+    async def _greet(self, accepted: socket.socket, peer: str, door: Door) -> tuple[str, tuple[Network, ...]]:
+        """Learn who connects, by the PROXY header where one is due, and who is believed about it after that.
+
+        There is no guessing whether a header is there (doc/proxy-protocol.txt, section 2): without one, the
+        first octets would be those of a client, who could write a header too. Where it names nobody, what is
+        said in the connection is still some client's word.
+        """
+        if not self._proxy_protocol or not is_trusted(peer, self._trusted):
+            return peer, self._trusted
         seen = await _peek(accepted, 1)
         while True:
             header = read_proxy_header(seen)
-            if header is None:
-                return peer
             if isinstance(header, ProxyHeader):
                 accepted.recv(header.length)
-                return header.address or peer
+                return (header.address, self._trusted) if header.address else (peer, ())
+            if header is None:
+                return self._ungreeted(peer, door), ()
             seen = await _peek(accepted, len(seen) + header.count)
+
+    def _ungreeted(self, peer: str, door: Door) -> str:
+        """Answer the peer of a connection without its header: at the health port there is nothing to gain."""
+        if door is Door.HEALTH:
+            return peer
+        if not self._told:
+            self._told = True
+            _log.warning("a trusted load balancer sends no PROXY header", peer=peer)
+        raise BadProxyHeader("none where there has to be one")
 
     async def _find_certificate(self, accepted: socket.socket, name: str) -> Served | None:
         """Find the certificate to present for a name; none after saying that there is none."""

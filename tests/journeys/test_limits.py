@@ -140,7 +140,8 @@ def test_a_connection_ends_after_its_share_of_requests(upstream: RecordingUpstre
 def crowded(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Node]:
     """Run a node that takes three connections, two of them from one address."""
     limits = {"max_connections": 3, "max_connections_per_address": 2}
-    with running_node(tmp_path, upstream.url, **limits, trusted_proxies=["127.0.0.9/32"]) as own:
+    balancer = {"trusted_proxies": ["127.0.0.9/32"], "proxy_protocol": True}
+    with running_node(tmp_path, upstream.url, **limits, **balancer) as own:
         yield own
 
 
@@ -172,7 +173,7 @@ def test_one_address_does_not_take_every_place(crowded: Node, door: Door) -> Non
 
 
 def test_those_who_connect_and_say_nothing_make_room(upstream: RecordingUpstream, tmp_path: Path) -> None:
-    """Of too many connections without a handshake the oldest goes: a client in earnest is served all the same."""
+    """Of too many connections without a handshake the oldest goes: a client in earnest is served."""
     with running_node(tmp_path, upstream.url, max_handshakes=3) as own, ExitStack() as stack:
         address = ("127.0.0.1", own.ports[Door.HTTPS])
         silent = [stack.enter_context(socket.create_connection(address, timeout=PATIENCE)) for _ in range(5)]
@@ -202,12 +203,13 @@ def test_a_client_behind_a_load_balancer_is_one_address(crowded: Node) -> None:
     assert crowded.edge.refused == 1
 
 
-def test_a_load_balancer_is_many_clients(crowded: Node) -> None:
+def test_a_load_balancer_is_many_clients(upstream: RecordingUpstream, tmp_path: Path) -> None:
     """The limit for one address is not for trusted proxies; the limit for all is."""
-    with ExitStack() as stack:
+    limits = {"max_connections": 3, "max_connections_per_address": 2, "trusted_proxies": ["127.0.0.9/32"]}
+    with running_node(tmp_path, upstream.url, **limits) as own, ExitStack() as stack:
         for _ in range(3):
-            _stay(stack, crowded, "127.0.0.9")
-        assert _refused(crowded, "127.0.0.9")
+            _stay(stack, own, "127.0.0.9")
+        assert _refused(own, "127.0.0.9")
 
 
 def test_a_full_worker_turns_away_all_but_the_health_checks(crowded: Node) -> None:

@@ -32,6 +32,18 @@ def behind(
     """Run a node behind a load balancer, in front of which there is a CDN."""
     trusted = [f"{_BALANCER}/32", "192.0.2.0/24"]
     folder = tmp_path_factory.mktemp("behind")
+    settings = {"trusted_proxies": trusted, "proxy_protocol": True}
+    with running_node(folder, _listening_upstream.url, **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def behind_http(
+    _listening_upstream: RecordingUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
+    """Run a node behind a load balancer that speaks HTTP, in front of which there is a CDN."""
+    trusted = [f"{_BALANCER}/32", "192.0.2.0/24"]
+    folder = tmp_path_factory.mktemp("behind-http")
     with running_node(folder, _listening_upstream.url, trusted_proxies=trusted) as running:
         yield running
 
@@ -60,7 +72,6 @@ _HEADERS = [
     pytest.param(_v2(f"::ffff:{_CLIENT}"), _CLIENT, id="version 2, IPv4 in IPv6"),
     pytest.param(_v2(_CLIENT, extra=_TLV), _CLIENT, id="version 2, with more"),
     pytest.param(_LOCAL, _BALANCER, id="version 2, local"),
-    pytest.param(b"", _BALANCER, id="none"),
 ]
 
 
@@ -150,6 +161,35 @@ def test_a_stranger_s_header_is_garbage(behind: Node, upstream: RecordingUpstrea
     assert upstream.contacts == []
 
 
+@pytest.mark.parametrize("header", [_v1(_CLIENT), _v2(_CLIENT)], ids=["version 1", "version 2"])
+def test_clients_of_a_balancer_that_speaks_http_cannot_send_one(
+    behind_http: Node, upstream: RecordingUpstream, header: bytes
+) -> None:
+    """Where the protocol is off, a header is garbage from the trusted too: it may be a client's own."""
+    assert _NO_TLS.fullmatch(_told(behind_http, Door.HTTPS, _BALANCER, header))
+    assert _NO_HTTP.fullmatch(_told(behind_http, Door.HTTP, _BALANCER, header))
+    assert upstream.contacts == []
+
+
+@pytest.mark.parametrize("door", [Door.HTTPS, Door.HTTP])
+def test_a_balancer_that_sends_no_header_is_not_served(
+    behind: Node, upstream: RecordingUpstream, door: Door
+) -> None:
+    """Where the protocol is on, a connection without a header could have had a client's own: it is closed."""
+    assert _told(behind, door, _BALANCER, b"") == b""
+    with behind.connect(source=_STRANGER) as client:  # who is not trusted needs none
+        assert client.ask(behind.get()).status == 200
+    assert len(upstream.contacts) == 1
+
+
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", _LOCAL], ids=["unknown", "local"])
+def test_whoever_is_not_named_names_nobody(behind: Node, upstream: RecordingUpstream, header: bytes) -> None:
+    """A balancer that cannot say who connects is no reason to believe what the client says of itself."""
+    with behind.connect(source=_BALANCER, first=header) as client:
+        assert client.ask(behind.get("/", f"X-Forwarded-For: {_OTHER}".encode())).status == 200
+    assert upstream.requests[0].value("x-forwarded-for") == _BALANCER.encode()
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -186,9 +226,15 @@ def test_a_bad_header_of_a_trusted_balancer_is_not_guessed_at(
     ],
 )
 def test_only_trusted_peers_say_whom_they_speak_for(
-    behind: Node, upstream: RecordingUpstream, source: str, header: bytes, lines: list[str], expected: str
+    request: pytest.FixtureRequest,
+    upstream: RecordingUpstream,
+    source: str,
+    header: bytes,
+    lines: list[str],
+    expected: str,
 ) -> None:
     """The client is the first untrusted address from the right, and the upstream is told of no other."""
+    behind: Node = request.getfixturevalue("behind" if header else "behind_http")
     fields = [f"X-Forwarded-For: {line}".encode() for line in lines]
     with behind.connect(source=source, first=header) as client:
         assert client.ask(behind.get("/", *fields)).status == 200
