@@ -5,7 +5,7 @@ It serves nothing itself, so it has nothing to crash on. The signals it heeds:
     SIGTERM, SIGINT   drain every worker, then exit 0; a second SIGINT kills them
     SIGHUP            replace the workers one by one, each once its successor is ready
 
-and those it sends to a worker (serve.py): SIGTERM to drain because the node goes away, SIGHUP to drain
+and those it sends to a worker (worker.py): SIGTERM to drain because the node goes away, SIGHUP to drain
 because a successor accepts from the same sockets already.
 """
 
@@ -45,7 +45,7 @@ FIRST_BACK_OFF: Final = 0.1
 MAX_BACK_OFF: Final = 5.0
 """Seconds between restarts: connections wait in the slot's queue meanwhile."""
 
-WORKER_COMMAND: Final = (sys.executable, "-m", "router.serve")
+WORKER_COMMAND: Final = (sys.executable, "-m", "router.worker")
 
 _KILLED: Final = 128 + signal.SIGINT
 

@@ -1,0 +1,160 @@
+"""What a worker keeps and what its visits are judged by: storage, and the rooms above it.
+
+The lower half of the composition root; serve.py joins the planes to it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from router.certificates.folder import CertificateFolder
+from router.certificates.keyring import Keyring
+from router.certificates.vault import Vault
+from router.edge.rates import Rates
+from router.identity.account import Account
+from router.identity.call_out import CallOut
+from router.identity.invitations import Invitations
+from router.identity.invoice_links import InvoiceLinks
+from router.identity.links import Links
+from router.identity.newcomers import Newcomers
+from router.identity.passwords import Passwords
+from router.identity.recovery import Recovery
+from router.identity.registrations import Registrations
+from router.identity.sessions import Sessions
+from router.identity.sign_in import SignIn
+from router.identity.signing_keys import SigningKeys
+from router.identity.throttling import Throttle
+from router.identity.users import Users
+from router.portal.application import UseCases
+from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
+from router.storage.cache import Cache, MemoryCache, RedisCache
+from router.storage.changes import ChangeFeed
+from router.storage.database import Database
+from router.storage.migrate import migrate
+from router.storage.outbox import Outbox
+from router.storage.sealing import Sealer, load_or_create_key
+from router.tenants.directory import Directory
+from router.tenants.upstream_address import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AsyncExitStack
+
+    from router.identity.errands import Errands
+    from router.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The database is the truth; Redis, where there is one, a cache and a bell."""
+
+    database: Database
+    redis: RedisCache | None
+    counters: Cache
+    bell: Bell
+    feed: ChangeFeed
+    keys: Sequence[bytes]
+    sealer: Sealer
+
+
+async def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
+    """Migrate and open the database, and what stands beside it.
+
+    Raises ``BadSettings`` (the encryption key) and ``Unavailable`` (the database, a migration).
+    """
+    await migrate(settings.database_url)
+    database = Database(settings.database_url)
+    stack.push_async_callback(database.close)
+    await database.open()
+    redis = RedisCache(settings.redis_url) if settings.redis_url else None
+    counters = redis or MemoryCache()
+    stack.push_async_callback(counters.close)
+    bell = _bell(settings)
+    stack.push_async_callback(bell.close)
+    keys = settings.sealing_keys or (load_or_create_key(settings.key_file),)
+    return Storage(database, redis, counters, bell, ChangeFeed(database, bell), keys, Sealer(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a visit is judged by."""
+
+    directory: Directory
+    folder: CertificateFolder
+    keyring: Keyring
+    sessions: Sessions
+    links: Links
+    invoice_links: InvoiceLinks
+    use_cases: UseCases
+    signing_keys: SigningKeys
+    rates: Rates
+
+
+def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: AsyncExitStack) -> Rooms:
+    """Join what visits are judged by; it ends with the stack."""
+    database, redis, bell, feed = storage.database, storage.redis, storage.bell, storage.feed
+    directory = Directory(database, redis, feed)
+    stack.push_async_callback(directory.close)
+
+    vault = Vault(database, bell, storage.sealer)
+    folder = CertificateFolder(settings.certs_dir)
+    keyring = Keyring(vault, folder, feed, capacity=settings.keyring_capacity)
+    stack.push_async_callback(keyring.close)
+
+    idle, life = settings.session_idle, settings.session_life
+    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life)
+    stack.push_async_callback(sessions.close)
+    links = Links(database)
+    invoice_links = InvoiceLinks(database, links, storage.keys)
+    signing_keys = SigningKeys(database, storage.sealer, bell, feed)
+    call_out = CallOut(
+        signing_keys,
+        f"https://{settings.platform_domain}",
+        forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
+    )
+    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
+    rates = Rates(redis, workers=settings.workers, clock=time.time)
+    return Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
+
+
+def _use_cases(
+    settings: Settings,
+    storage: Storage,
+    sessions: Sessions,
+    links: Links,
+    invoice_links: InvoiceLinks,
+    call_out: CallOut,
+    errands: Errands,
+    stack: AsyncExitStack,
+) -> UseCases:
+    """Join what visitors have done for them: signing in, the other ways in, their account."""
+    database, bell, outbox = storage.database, storage.bell, Outbox(storage.sealer)
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    users = Users(database, bell, passwords)
+    counters = 1 if storage.redis else settings.workers
+    throttle = Throttle(storage.counters, sessions.addresses, counters=counters)
+    newcomers = Newcomers(database, bell, links, passwords)
+    registrations = Registrations(
+        database, bell, outbox, links, invoice_links, newcomers, throttle, errands, confirm=call_out.confirm
+    )
+    return UseCases(
+        users=users,
+        sessions=sessions,
+        sign_in=SignIn(users, passwords, throttle, sessions),
+        invitations=Invitations(database, bell, outbox, links, newcomers),
+        registrations=registrations,
+        recovery=Recovery(database, bell, outbox, links, passwords, throttle, errands),
+        account=Account(database, bell, outbox, links, passwords, throttle),
+    )
+
+
+def _bell(settings: Settings) -> Bell:
+    if settings.redis_url:
+        return RedisBell(settings.redis_url)
+    if settings.database_url.startswith("sqlite"):
+        return SqliteBell(settings.database_url)
+    return PollBell()
