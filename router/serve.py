@@ -239,6 +239,7 @@ def _limits(settings: Settings) -> Limits:
         connect_timeout=settings.connect_timeout,
         answer_timeout=settings.answer_timeout,
         min_body_rate=settings.min_body_rate,
+        stall_timeout=settings.stall_timeout,
         max_connections=settings.max_connections,
         max_connections_per_address=settings.max_connections_per_address,
         max_handshakes=settings.max_handshakes,

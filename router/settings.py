@@ -344,6 +344,9 @@ class Settings(BaseModel):
         240,
         description="Octets a second below which a body, either way, is taken for stalled and cut off.",
     )
+    stall_timeout: Seconds = Field(
+        60, description="Seconds over which that rate is reckoned, and an upstream may take nothing of a body."
+    )
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = Field(
         5,
         description="Seconds of saying “not ready” before the ports close, for load balancers to notice.",

@@ -19,6 +19,7 @@ from tests.journeys.upstream import OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.journeys.node import Node
     from tests.journeys.upstream import Conversation, RecordingUpstream
@@ -213,3 +214,24 @@ def test_a_long_answer_outlives_the_idle_timeout(impatient: Node, upstream: Reco
         idle_over.set()
         assert b"last" in streaming.read_to_end()
         assert streaming.ended == "closed"
+
+
+@pytest.mark.parametrize(("seconds", "moved", "status"), [(4, 0, 200), (6, 0, 408), (6, 1_200, 200)])
+def test_how_long_a_body_may_stall_is_a_setting(
+    upstream: RecordingUpstream, tmp_path: Path, seconds: float, moved: int, status: int
+) -> None:
+    """Within five seconds it may pause, after five it must have moved at the least rate, here 200 a second."""
+    head = b"POST /public HTTP/1.1\r\nHost: acme.portal.example\r\nContent-Length: 2000\r\n\r\n"
+    settings = {"stall_timeout": 5, "min_body_rate": 200}
+    with running_node(tmp_path, upstream.url, **settings) as own, own.connect() as client:
+        client.send(head + b"x")
+        while b"\r\n\r\nx" not in upstream.seen:
+            time.sleep(0.01)
+        own.pass_time(0)
+        client.send(b"x" * moved)
+        while upstream.seen.count(b"x" * moved) < 1:
+            time.sleep(0.01)
+        own.pass_time(seconds)
+        if status == 200:
+            client.send(b"x" * (1_999 - moved))
+        assert client.read_answer().status == status
