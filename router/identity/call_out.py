@@ -1,8 +1,8 @@
 """The call-out: a tenant's backend is asked whether an e-mail address belongs to a customer.
 
 ``POST`` of ``{"tenant", "customer", "email"}`` to the tenant's registration check, with a JWT (RFC 7519,
-ES256) as its bearer token, which names the URL and the body's digest; docs/backend.md tells a backend author.
-Only a 200 with ``{"belongs": true}`` says yes: whatever else comes, or does not come, is a no.
+ES256) as its bearer token, which names the URL and the body's digest; docs/registration-check.md tells a
+backend author. Only a 200 with ``{"belongs": true}`` says yes: whatever else comes, or does not, is a no.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select, update
 
 from router.errors import Conflict, NotFound, Unavailable
 from router.identity.sessions import TOKEN_LENGTH, key_of, new_token
-from router.storage.schema import links
+from router.storage.schema import links, registration_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ LIVES: Final[Mapping[LinkKind, int]] = {
 """Seconds for which each kind of link is good."""
 
 _KEPT: Final = 7 * 86_400  # after its end, so that a late click is told what happened
+_KEPT_OF_INVOICES: Final = 365 * 86_400  # people find old invoices
 _SWEPT_EVERY: Final = 3600
 _SENTENCES: Final[Mapping[LinkFault, str]] = {
     "unknown": "This link is not one of ours, or was cut short: copy it whole from the mail.",
@@ -139,9 +140,12 @@ class Links:
             await asyncio.sleep(_SWEPT_EVERY)
 
     async def sweep(self) -> None:
-        """Remove what ended more than a week ago. Raises ``Unavailable``."""
+        """Remove what ended more than a week ago; of invoices' links, a year. Raises ``Unavailable``."""
+        now = int(self._clock())
+        of_invoices = registration_links.c.expires_at < now - _KEPT_OF_INVOICES
         async with self._database.write() as connection:
-            await connection.execute(delete(links).where(links.c.expires_at < self._clock() - _KEPT))
+            await connection.execute(delete(links).where(links.c.expires_at < now - _KEPT))
+            await connection.execute(delete(registration_links).where(of_invoices))
 
     def _good(self) -> ColumnElement[bool]:
         unused = links.c.used_at.is_(None) & links.c.voided_at.is_(None)

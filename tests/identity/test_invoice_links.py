@@ -62,6 +62,17 @@ async def test_link_that_ends_soon_is_put_on_no_invoice(worker: Worker, clock: C
     assert await worker.invoice_links.look("tnt_1", old.token) == "expired"
 
 
+async def test_ended_link_is_forgotten_after_a_year(worker: Worker, clock: Clock) -> None:
+    """For a year an old invoice's link is said to have expired; then its row is gone."""
+    link = await worker.invoice_links.get("tnt_1", "C-1")
+    clock.now += LIFE + 365 * 86_400
+    await worker.links.sweep()
+    assert await worker.invoice_links.look("tnt_1", link.token) == "expired"
+    clock.now += 1
+    await worker.links.sweep()
+    assert await worker.invoice_links.look("tnt_1", link.token) == "unknown"
+
+
 @pytest.mark.parametrize(
     "altered",
     [
