@@ -133,6 +133,19 @@ leases = Table(
     Column("until", BigInteger, nullable=False),
 )
 
+# The workers of the fleet, each of which says every few seconds that it is there (storage/workers.py).
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("node", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # up to which change it knows everything
+    Column("fault", Text),  # what it cannot serve, and why
+)
+
 images = Table(
     "images",
     metadata,
@@ -159,7 +172,10 @@ certificates = Table(
     Column("chain", Text, nullable=False),  # PEM, leaf first
     Column("sealed_key", LargeBinary, nullable=False),  # PKCS#8 DER, sealed with the record's identity
     Column("created_at", BigInteger, nullable=False),
+    Column("superseded_at", BigInteger),
+    Column("superseded_by", String(32)),  # which one took its place: what a rollback goes by
     Index(None, "tenant_id"),
+    Index(None, "superseded_by"),
 )
 
 certificate_names = Table(
@@ -170,6 +186,27 @@ certificate_names = Table(
         "name", String(255), primary_key=True
     ),  # as the certificate spells it: example.com or *.example.com
     Index(None, "name"),
+)
+
+# Who was told that a certificate ends, and how many days ahead: once each.
+certificate_notices = Table(
+    "certificate_notices",
+    metadata,
+    Column("subject", String(80), primary_key=True),  # a certificate's id, or the fingerprint of a file's
+    Column("days", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Certificates of authorities out of chains that were uploaded: they complete those that come without.
+intermediates = Table(
+    "intermediates",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),  # SHA-256, hexadecimal
+    Column("subject", String(64), nullable=False),  # SHA-256 of the name as DER, hexadecimal
+    Column("certificate", LargeBinary, nullable=False),  # DER
+    Column("not_after", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Index(None, "subject"),
 )
 
 users = Table(
@@ -300,7 +337,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", String(32), primary_key=True),  # also the left half of the Message-ID
-    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")),  # none: about the platform's own
     Column("kind", String(40), nullable=False),  # which of the theme's mails
     Column("recipient", String(254), nullable=False),
     Column("language", String(8), nullable=False),
