@@ -195,7 +195,8 @@ def _house(
     stack: AsyncExitStack,
 ) -> House:
     """Join what the edge's connections share; ``planes`` are the sockets of portal and console."""
-    limits, deadlines, tunnels, tasks = _limits(settings), Deadlines(), Tunnels(), Tasks()
+    limits, deadlines, tasks = _limits(settings), Deadlines(), Tasks()
+    tunnels = Tunnels(rooms.sessions, deadlines, tasks)
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
     private = settings.allow_private_upstreams

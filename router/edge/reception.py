@@ -109,9 +109,9 @@ class Reception:
         """An answer to what was no visit at all."""
         return self._answers.refused(status, code)
 
-    def used(self, session: Session, now: float) -> None:
+    def used(self, session: Session) -> None:
         """Note that a session is in use, by something other than a visit."""
-        self._sessions.touch(session, now)
+        self._sessions.touch(session, time.time())
 
     def _carry_out(self, decision: Decision, visit: Visit, now: float) -> Route | Answer:
         match decision:

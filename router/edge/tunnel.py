@@ -1,18 +1,19 @@
 """Tunnels: connections that have become WebSockets, octets both ways until either end goes.
 
 A tunnel lives as long as the session that opened it: it is closed within a second when that is revoked, and
-within a few when its time is over, with a close frame where one fits in.
+within a few when its time is over, with a close frame where one fits in. A session is in use wherever it is:
+one whose user is busy in another tab, on another node, keeps its tunnels.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from router.edge.frames import GOING_AWAY, POLICY
 from router.edge.way import Way
+from router.errors import Unavailable
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from router.edge.deadlines import Deadlines
     from router.identity.session import Session
+    from router.identity.sessions import Sessions
+    from router.observe.tasks import Tasks
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +30,7 @@ _LAST_WORDS: Final = 2.0
 """Seconds in which both ends may answer a close frame before the connections are closed."""
 
 _LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at what goes on: whether it is more than a flood, whether its session lives."""
 
 _ENDED_REMEMBERED: Final = 10_000
 """Sessions that have ended: more than can end while one opening handshake is under way."""
@@ -36,13 +40,15 @@ class Tunnel:
     """One upgraded connection. Each end's fullness stops the other's reading: memory stays bounded.
 
     ``session`` is whose it is (none on a public path); ``used`` is told when the client sends something.
+    ``patience`` is for how many seconds an end that is closed may leave unread what the other one sent last.
     """
 
     __slots__ = (
         "_client",
         "_deadlines",
+        "_ended",
         "_goodbye",
-        "_last_use",
+        "_patience",
         "_to_client",
         "_to_upstream",
         "_upstream",
@@ -58,26 +64,27 @@ class Tunnel:
         *,
         session: Session | None,
         deadlines: Deadlines,
-        used: Callable[[Session, float], None],
+        used: Callable[[Session], None],
+        patience: float,
     ) -> None:
         self._client = client
         self._upstream = upstream
         self._deadlines = deadlines
         self._used = used
+        self._patience = patience
         self._to_client = Way(upstream, client, masked=False)
         self._to_upstream = Way(client, upstream, masked=True)
         self._goodbye = False  # the end has come, and been told
+        self._ended = False  # both ends are closing
         self.session = session
-        self._last_use = time.time()
         self.deadline = deadlines.now + _LOOK_EVERY
         deadlines.add(self)
 
     def from_client(self, data: bytes) -> None:
         """Pass on what the client sent."""
         if self._to_upstream.pass_on(data):
-            self._last_use = time.time()
             if self.session is not None:
-                self._used(self.session, self._last_use)
+                self._used(self.session)
             if self._to_upstream.flooded:
                 self._end_flood("client")
 
@@ -95,12 +102,16 @@ class Tunnel:
         self._to_upstream.full(full=full)
 
     def end(self) -> None:
-        """Close both ends, because one of them is gone; what it sent last still goes out."""
-        self._deadlines.discard(self)
-        self._to_client.flush()
-        self._to_upstream.flush()
-        self._client.close()
-        self._upstream.close()
+        """Close both ends, because one of them is gone; what it sent last still goes out, if it is read."""
+        if not self._ended:
+            self._ended = True
+            self._to_client.flush()
+            self._to_upstream.flush()
+            self.deadline = self._deadlines.now + self._patience
+            self._client.close()
+            self._upstream.close()
+        if not self._client.get_write_buffer_size() and not self._upstream.get_write_buffer_size():
+            self._deadlines.discard(self)
 
     def close(self, code: int) -> None:
         """Say goodbye to both ends (RFC 6455 section 7.1.1), and close when they have had time to answer.
@@ -115,18 +126,17 @@ class Tunnel:
         self._to_upstream.say_goodbye(code)
 
     def expire(self) -> None:
-        """Look whether the session has ended; or, after the last words, close."""
-        if self._goodbye:
+        """Look how it is used; after the last words, close; and cut what is closed and not read."""
+        if self._ended:
+            self._deadlines.discard(self)
+            self._client.abort()
+            self._upstream.abort()
+        elif self._goodbye:
             self.end()
-            return
-        self.deadline = self._deadlines.now + _LOOK_EVERY
-        self._to_client.look()
-        self._to_upstream.look()
-        session, now = self.session, time.time()
-        if session is not None:
-            idle_since = max(self._last_use, session.seen_at)
-            if now >= session.expires_at or now >= idle_since + session.idle_life:
-                self.close(POLICY)
+        else:
+            self.deadline = self._deadlines.now + _LOOK_EVERY
+            self._to_client.look()
+            self._to_upstream.look()
 
     def _end_flood(self, whose: str) -> None:
         _log.warning("a tunnel was flooded with frames that carry nothing", by=whose)
@@ -145,9 +155,19 @@ class Lasting(Protocol):
 
 
 class Tunnels:
-    """What lasts in a worker, by the session that each belongs to: tunnels, and event streams beside them."""
+    """What lasts in a worker, by the session that each belongs to: tunnels, and event streams beside them.
 
-    def __init__(self) -> None:
+    Every few seconds it is looked whose session has ended. While the database is away, and a session's last
+    use may be known to another worker, it is not ended for being idle.
+    """
+
+    def __init__(self, sessions: Sessions, deadlines: Deadlines, tasks: Tasks) -> None:
+        self._sessions = sessions
+        self._deadlines = deadlines
+        self._tasks = tasks
+        self._asked: set[str] = set()  # sessions that are being asked about
+        self.deadline = deadlines.now + _LOOK_EVERY
+        deadlines.add(self)
         self._by_session: dict[str | None, set[Lasting]] = {}
         self._ended: dict[str | None, None] = {}  # the latest last
 
@@ -174,6 +194,25 @@ class Tunnels:
             del self._ended[next(iter(self._ended))]
         for lasting in list(self._by_session.get(session_key, ())):
             lasting.close(POLICY)
+
+    def expire(self) -> None:
+        """Look whose session has ended; where only the database can tell, ask it."""
+        self.deadline = self._deadlines.now + _LOOK_EVERY
+        for held in list(self._by_session.values()):
+            session = next(iter(held)).session
+            if session is None or session.key in self._asked or self._sessions.in_use(session):
+                continue
+            self._asked.add(session.key)
+            self._tasks.start(self._ask(session), name="ask whether a session lives")
+
+    async def _ask(self, session: Session) -> None:
+        try:
+            if not await self._sessions.lives(session):
+                self.end_session(session.key)
+        except Unavailable:
+            pass  # asked again in a few seconds; the database has logged its outage
+        finally:
+            self._asked.discard(session.key)
 
     def close_all(self) -> None:
         """Close everything: the worker goes, or does not know which sessions were revoked."""

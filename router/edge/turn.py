@@ -256,6 +256,7 @@ class Turn:
             session=self.session,
             deadlines=self._house.deadlines,
             used=self._house.reception.used,
+            patience=self._house.limits.stall_timeout,
         )
         self._connection.become_tunnel(tunnel)
         return tunnel

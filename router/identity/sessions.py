@@ -142,6 +142,19 @@ class Sessions:
             return None
         return self._current(session) or await self._read_again(key)
 
+    def in_use(self, session: Session) -> bool:
+        """Whether a session that was found earlier still lives, by what this worker knows of its use."""
+        return self._current(session) is not None
+
+    async def lives(self, session: Session) -> bool:
+        """Whether it still lives, by what any worker has written down of its use.
+
+        Raises ``Unavailable`` when only the database could tell.
+        """
+        if self._clock() >= session.expires_at:
+            return False
+        return self.in_use(session) or await self._read_again(session.key) is not None
+
     def touch(self, session: Session, now: float) -> None:
         """Note that a session was used; at most once a minute for each, written later by ``run``."""
         seen = max(session.seen_at, self._seen.get(session.key, 0))

@@ -220,7 +220,7 @@ def test_a_long_answer_outlives_the_idle_timeout(impatient: Node, upstream: Reco
 def test_how_long_a_body_may_stall_is_a_setting(
     upstream: RecordingUpstream, tmp_path: Path, seconds: float, moved: int, status: int
 ) -> None:
-    """Within five seconds it may pause, after five it must have moved at the least rate, here 200 a second."""
+    """Within five seconds it may pause; after them it must have moved at the least rate, 200 a second."""
     head = b"POST /public HTTP/1.1\r\nHost: acme.portal.example\r\nContent-Length: 2000\r\n\r\n"
     settings = {"stall_timeout": 5, "min_body_rate": 200}
     with running_node(tmp_path, upstream.url, **settings) as own, own.connect() as client:

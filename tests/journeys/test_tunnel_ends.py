@@ -8,7 +8,8 @@ import queue
 import select
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,8 @@ from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from router.identity.session import Session
     from tests.journeys.node import Client, Node
     from tests.journeys.upstream import Conversation, RecordingUpstream
 
@@ -195,3 +196,81 @@ _DRAIN = 2.0
 async def _drain(node: Node) -> None:
     node.edge.stop_accepting()
     await node.edge.drain(_DRAIN)
+
+
+@pytest.fixture
+def impatient(upstream: RecordingUpstream, tmp_path: Path) -> Iterator[Node]:
+    """Run a node of our own, whose sessions' time the test can let pass."""
+    with running_node(tmp_path, upstream.url, session_idle=600) as own:
+        yield own
+
+
+def _pass_idle_time(node: Node, seconds: int) -> None:
+    """Let so much time pass, by the clock of the worker's sessions too, and have it look at them."""
+    sessions = node.edge._house.tunnels._sessions  # noqa: SLF001 - the worker's, not this test's
+    sessions._clock = lambda: time.time() + seconds  # noqa: SLF001
+    node.pass_time(seconds)
+
+
+async def _use_elsewhere(node: Node, session: Session, after: int) -> None:
+    """Use a session so many seconds from now, as another worker would, and write that down."""
+    node.sessions.touch(session, time.time() + after)
+    await node.sessions.flush()
+
+
+def test_a_session_in_use_elsewhere_keeps_its_tunnels(far: Far, impatient: Node) -> None:
+    """What counts is when any worker last saw the user: only the tunnel of one who was not seen ends."""
+    (busy, session), (idle, _) = (impatient.sign_in("acme", f"{who}@example.com") for who in ("busy", "idle"))
+    with far.tunnel(impatient, busy) as (client, conversation), far.tunnel(impatient, idle) as (other, _):
+        impatient.operate(_use_elsewhere(impatient, session, 500))
+        _pass_idle_time(impatient, 700)
+        assert other.read(len(_POLICY)) == _POLICY
+        _cross(client, conversation)
+        impatient.pass_time(1_000)
+        _cross(client, conversation)
+
+
+def test_an_event_stream_ends_with_the_time_of_its_session(
+    impatient: Node, upstream: RecordingUpstream
+) -> None:
+    """Nobody is told anything in the name of a session that is over, by whatever was opened in time."""
+
+    def stream(conversation: Conversation) -> None:
+        conversation.read_head()
+        conversation.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        conversation.wait_for_end()
+
+    upstream.begin_anew(stream)
+    with impatient.connect() as client:
+        client.send(impatient.get("/events"))
+        client.read_until(b"data: 1\n\n\r\n")
+        _pass_idle_time(impatient, 500)
+        assert not select.select([client.sock], [], [], 0.1)[0]
+        _pass_idle_time(impatient, 700)
+        assert client.read_to_end() == b""
+        assert client.ended == "cut"
+
+
+def test_an_upstream_that_never_reads_is_given_up(node: Node, far: Far) -> None:
+    """What was sent to it last waits for a minute; then the connection is closed, not held for ever."""
+    token, _ = node.sign_in("acme", "unread@example.com")
+    with far.tunnel(node, token) as (client, conversation):
+        client.sock.settimeout(0.4)
+        with suppress(TimeoutError):
+            while True:
+                client.send(b"\x82\xff\0\0\0\0\0\x01\0\0\0\0\0\0" + bytes(65_536))
+        node.operate(node.sessions.revoke(key_of(token)))
+        client.sock.settimeout(PATIENCE)
+        client.read_until(_POLICY)
+        node.pass_time(2.5)  # the end of the last words
+        assert _is_open(conversation)
+        node.pass_time(70)
+        asyncio.run(until(lambda: not _is_open(conversation)))
+
+
+def _is_open(conversation: Conversation) -> bool:
+    """Whether the router still holds its end, as the kernel has it: nothing of that can be seen from ours."""
+    ours, theirs = conversation.sock.getsockname()[1], conversation.sock.getpeername()[1]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+    states = {(line[1][-4:], line[2][-4:]): line[3] for line in lines}
+    return states.get((f"{theirs:04X}", f"{ours:04X}")) == "01"  # TCP_ESTABLISHED, include/net/tcp_states.h
