@@ -127,7 +127,7 @@ async def test_an_error_page_is_in_the_tenants_colour(portal: Stand, visit: Visi
     """The browser accepts the error page's own style by its hash: the panel is in the tenant's colour."""
     await in_colour(portal, "#c2185b")
     async with visit(portal.acme, "/-/nothing") as page:
-        ground = await page.evaluate("getComputedStyle(document.querySelector('.door')).backgroundColor")
+        ground = await page.evaluate("getComputedStyle(document.querySelector('.front')).backgroundColor")
         assert ground == _rgb("#c2185b")
 
 
