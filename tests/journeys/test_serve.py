@@ -144,12 +144,18 @@ async def test_a_database_that_is_away_is_told_once(tmp_path: Path) -> None:
     assert "database" in await _fails(tmp_path, 6, database_url=url)
 
 
-async def test_a_theme_that_does_not_load_is_told_once(tmp_path: Path) -> None:
-    """A broken theme names its file."""
+async def test_a_folder_of_themes_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    """A mistyped folder of themes ends the start and is named."""
+    assert "mistyped does not exist" in await _fails(tmp_path, 3, themes_dir=str(tmp_path / "mistyped"))
+
+
+async def test_a_broken_theme_keeps_nobody_from_serving(tmp_path: Path) -> None:
+    """One theme with a fault is left out, and the node gets ready all the same."""
     theme = tmp_path / "themes" / "own"
     theme.mkdir(parents=True)
     (theme / "theme.toml").write_text("title = ", encoding="utf-8")
-    assert "theme.toml" in await _fails(tmp_path, 3, themes_dir=str(tmp_path / "themes"))
+    async with _served(tmp_path, themes_dir=str(tmp_path / "themes")) as served:
+        assert "200" in await served.ready()
 
 
 async def test_a_reload_loses_no_connection(tmp_path: Path) -> None:
