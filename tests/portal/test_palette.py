@@ -49,6 +49,8 @@ TEXTS = (
 PARTS = (
     ("field_edge", "card"),
     ("field_edge", "field"),
+    ("field_edge", "tint"),
+    ("field_edge", "page"),
     ("fill_edge", "card"),
     ("focus", "card"),
     ("focus", "page"),
@@ -56,6 +58,7 @@ PARTS = (
     ("focus", "danger_card"),
     ("focus", "good_card"),
     ("danger", "field"),
+    ("danger", "tint"),
     ("tile", "panel"),
 )
 
