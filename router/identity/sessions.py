@@ -257,8 +257,8 @@ class Sessions:
                 with suppress(Unavailable):  # the database says so itself, once; what is unwritten is kept
                     await self.flush()
                     if self._clock() >= sweep_at:
-                        sweep_at = self._clock() + _SWEPT_EVERY
                         await self._sweep()
+                        sweep_at = self._clock() + _SWEPT_EVERY  # only then: what failed is done soon
                 await asyncio.sleep(_WRITTEN_EVERY)
         finally:
             with suppress(Unavailable):
