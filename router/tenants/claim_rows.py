@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, update
 
 from router.storage.schema import claims, new_id
-from router.tenants.claims import SERVED, Claim, ClaimEvent, ClaimKind, ClaimState, next_state
+from router.tenants.claims import HOLDING, SERVED, Claim, ClaimEvent, ClaimKind, ClaimState
+from router.tenants.course import ordered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from router.hostname import Hostname
 
+_NEVER_WRITTEN: Final = frozenset({"id", "tenant_id", "slug", "hostname", "kind", "created_at", "updated_at"})
+
 
 async def make_claim(
     connection: AsyncConnection,
@@ -24,20 +28,42 @@ async def make_claim(
     hostname: Hostname,
     kind: ClaimKind,
     now: int,
+    *,
+    behind_cdn: bool = False,
 ) -> None:
-    """Make a tenant's first claim to a hostname: active below the platform's domain, else pending."""
-    state = ClaimState.ACTIVE if kind == "platform" else ClaimState.PENDING
+    """Make a tenant's first claim to a hostname: active below the platform's domain, else to be checked."""
+    external = kind == "external"
     row = {
         "id": new_id("clm"),
         "tenant_id": tenant_id,
         "hostname": hostname,
         "kind": kind,
-        "state": state.value,
+        "state": (ClaimState.PENDING if external else ClaimState.ACTIVE).value,
         "txt_token": secrets.token_urlsafe(24),
+        "behind_cdn": behind_cdn,
+        "next_check_at": now if external else None,
         "created_at": now,
         "updated_at": now,
     }
     await connection.execute(insert(claims).values(row))
+
+
+async def save_claim(connection: AsyncConnection, before: Claim, after: Claim, now: int) -> bool:
+    """Write what changed of a claim, and say whether anything did.
+
+    When it lets go of its hostname, those who wait for that are checked at once.
+    """
+    former, latter = _columns(before), _columns(after)
+    values = {column: value for column, value in latter.items() if former[column] != value}
+    if not values:
+        return False
+    if "state" in values:
+        values["updated_at"] = now
+    await connection.execute(update(claims).where(claims.c.id == before.id).values(values))
+    if before.state in HOLDING and after.state not in HOLDING:
+        waiting = (claims.c.hostname == before.hostname) & (claims.c.state == ClaimState.CONFLICT.value)
+        await connection.execute(update(claims).where(waiting).values(next_check_at=now))
+    return True
 
 
 async def move_claim(
@@ -47,16 +73,9 @@ async def move_claim(
     now: int,
     reason: str | None = None,
 ) -> bool:
-    """Move a claim as the table of states says, and say whether it moved.
-
-    Raises ``Conflict("claim_state")``.
-    """
-    state = next_state(claim.state, event)
-    if state is claim.state:
-        return False
-    values = {"state": state.value, "reason": reason, "updated_at": now}
-    await connection.execute(update(claims).where(claims.c.id == claim.id).values(values))
-    return True
+    """Move a claim as somebody decided, and say whether it moved. Raises ``Conflict("claim_state")``."""
+    after = ordered(claim, event, now, reason)
+    return after.state is not claim.state and await save_claim(connection, claim, after, now)
 
 
 async def release_others(connection: AsyncConnection, held: Sequence[Claim], kept: Claim, now: int) -> None:
@@ -72,10 +91,13 @@ async def wish_external(
     held: Sequence[Claim],
     wanted: Hostname | None,
     now: int,
+    *,
+    behind_cdn: bool | None = None,
 ) -> bool:
     """Claim ``wanted`` (None gives all up), release the rest, and say whether any claim moved.
 
     One that serves goes on serving until the wanted one is active, so that a change of address has no gap.
+    ``behind_cdn`` says whether a CDN stands before it; None leaves that as it is.
     """
     moved = False
     claimed = [claim for claim in held if claim.kind == "external"]
@@ -84,7 +106,20 @@ async def wish_external(
         event = ClaimEvent.CLAIM if claim.hostname == wanted else ClaimEvent.RELEASE
         waits = event is ClaimEvent.RELEASE and wanted and not serves and claim.state in SERVED
         moved |= not waits and await move_claim(connection, claim, event, now)
+        if claim.hostname == wanted and behind_cdn not in (None, claim.behind_cdn):
+            moved |= await _put_behind(connection, claim, behind=bool(behind_cdn), now=now)
     if wanted is not None and all(claim.hostname != wanted for claim in claimed):
-        await make_claim(connection, tenant_id, wanted, "external", now)
+        await make_claim(connection, tenant_id, wanted, "external", now, behind_cdn=bool(behind_cdn))
         moved = True
     return moved
+
+
+async def _put_behind(connection: AsyncConnection, claim: Claim, *, behind: bool, now: int) -> bool:
+    """Note that a CDN stands before a hostname, or no more; other proof may be needed now."""
+    due = claim.next_check_at if claim.proof == "operator" else now
+    return await save_claim(connection, claim, replace(claim, behind_cdn=behind, next_check_at=due), now)
+
+
+def _columns(claim: Claim) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(claim).items() if name not in _NEVER_WRITTEN}
+    return values | {"state": claim.state.value}

@@ -12,25 +12,30 @@ from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from publicsuffixlist import PublicSuffixList
 
-from router.errors import BadInput, Conflict
+from router.errors import BadInput, Conflict, NotFound
 from router.hostname import Hostname
 from router.tenants.tenant import parse_slug
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_REASON: Final = 500
 
 
 class ClaimState(StrEnum):
     """Where a claim stands. Only what :data:`SERVED` names answers visitors."""
 
-    PENDING = "pending"  # claimed, nothing proved yet
+    PENDING = "pending"  # claimed; nobody has looked for its proof yet, or it was looked for in vain
     VERIFYING = "verifying"  # its proof is being looked for
     ACTIVE = "active"  # proved, or vouched for: the tenant holds the hostname
-    MOVED = "moved"  # its proof was lost
-    RELEASED = "released"  # given up
+    MOVED = "moved"  # its proof was lost: it serves for a while yet
+    RELEASED = "released"  # given up, by the tenant, for lack of proof, or to another tenant's proof
     BLOCKED = "blocked"  # a platform operator said no
-    CONFLICT = "conflict"  # proved, but held by another tenant
+    CONFLICT = "conflict"  # proved, but held by another tenant, which has proof too
     SUSPENDED = "suspended"  # held, but switched off
 
 
@@ -43,6 +48,8 @@ class ClaimEvent(StrEnum):
     VOUCH = "vouch"  # a platform operator's word, audited
     MEET_HOLDER = "meet_holder"
     LOSE_PROOF = "lose_proof"
+    RUN_OUT = "run_out"  # its time without proof is over
+    DISPLACE = "displace"  # by another tenant, which has proof
     RELEASE = "release"
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -51,6 +58,7 @@ class ClaimEvent(StrEnum):
 
 
 ClaimKind = Literal["platform", "external"]
+Proof = Literal["cname", "txt", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,10 @@ class Claim:
     """A tenant's claim to a hostname: its sub-domain of the platform, or an external one of its own.
 
     ``txt_token`` is what the tenant would publish as proof; ``reason`` is a platform operator's, where one
-    vouched. Times are unix seconds.
+    vouched. ``behind_cdn`` says that a CDN stands before it, so that a TXT record is the only proof there can
+    be. ``proof`` is what it was proved by, ``lost_at`` since when that is gone, and ``notices`` how often
+    that was told. ``code`` is what the latest check came to, ``checks`` how many were in vain since somebody
+    asked; without ``next_check_at`` there is none until somebody asks. Times are unix seconds.
     """
 
     id: str
@@ -71,45 +82,71 @@ class Claim:
     reason: str | None
     created_at: int
     updated_at: int
+    behind_cdn: bool = False
+    proof: Proof | None = None
+    proved_at: int | None = None
+    lost_at: int | None = None
+    notices: int = 0
+    code: str | None = None
+    checks: int = 0
+    checked_at: int | None = None
+    next_check_at: int | None = None
+
+    @property
+    def txt_name(self) -> str:
+        """Where the token is looked for."""
+        return f"{CHALLENGE}.{self.hostname}"
 
 
-SERVED: Final = frozenset({ClaimState.ACTIVE})
-"""The states in which the hostname is the tenant's."""
+CHALLENGE: Final = "_portal-challenge"
+"""The label below which a tenant publishes its token as a TXT record."""
+
+SERVED: Final = frozenset({ClaimState.ACTIVE, ClaimState.MOVED})
+"""The states in which the hostname answers as the tenant's."""
+
+HOLDING: Final = SERVED | {ClaimState.SUSPENDED}
+"""The states in which no other tenant can have the hostname: one claim at most is in one of them."""
+
+_ASKED: Final = {
+    ClaimEvent.VOUCH: ClaimState.ACTIVE,
+    ClaimEvent.RELEASE: ClaimState.RELEASED,
+    ClaimEvent.BLOCK: ClaimState.BLOCKED,
+}
+"""What people decide about every claim that is neither given up nor refused."""
 
 TRANSITIONS: Final = MappingProxyType(
     {
         ClaimState.PENDING: {
+            **_ASKED,
             ClaimEvent.CLAIM: ClaimState.PENDING,
             ClaimEvent.VERIFY: ClaimState.VERIFYING,
-            ClaimEvent.VOUCH: ClaimState.ACTIVE,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
-            ClaimEvent.BLOCK: ClaimState.BLOCKED,
         },
         ClaimState.VERIFYING: {
+            **_ASKED,
             ClaimEvent.CLAIM: ClaimState.VERIFYING,
+            ClaimEvent.VERIFY: ClaimState.VERIFYING,
             ClaimEvent.PROVE: ClaimState.ACTIVE,
-            ClaimEvent.VOUCH: ClaimState.ACTIVE,
             ClaimEvent.MEET_HOLDER: ClaimState.CONFLICT,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
-            ClaimEvent.BLOCK: ClaimState.BLOCKED,
+            ClaimEvent.RUN_OUT: ClaimState.PENDING,
         },
         ClaimState.ACTIVE: {
+            **_ASKED,
             ClaimEvent.CLAIM: ClaimState.ACTIVE,
+            ClaimEvent.VERIFY: ClaimState.ACTIVE,
             ClaimEvent.PROVE: ClaimState.ACTIVE,
-            ClaimEvent.VOUCH: ClaimState.ACTIVE,
-            ClaimEvent.MEET_HOLDER: ClaimState.CONFLICT,
             ClaimEvent.LOSE_PROOF: ClaimState.MOVED,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
-            ClaimEvent.BLOCK: ClaimState.BLOCKED,
+            ClaimEvent.DISPLACE: ClaimState.RELEASED,
             ClaimEvent.SUSPEND: ClaimState.SUSPENDED,
         },
         ClaimState.MOVED: {
+            **_ASKED,
             ClaimEvent.CLAIM: ClaimState.MOVED,
+            ClaimEvent.VERIFY: ClaimState.MOVED,
             ClaimEvent.PROVE: ClaimState.ACTIVE,
-            ClaimEvent.VOUCH: ClaimState.ACTIVE,
-            ClaimEvent.MEET_HOLDER: ClaimState.CONFLICT,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
-            ClaimEvent.BLOCK: ClaimState.BLOCKED,
+            ClaimEvent.LOSE_PROOF: ClaimState.MOVED,
+            ClaimEvent.RUN_OUT: ClaimState.RELEASED,
+            ClaimEvent.DISPLACE: ClaimState.RELEASED,
+            ClaimEvent.SUSPEND: ClaimState.SUSPENDED,
         },
         ClaimState.RELEASED: {
             ClaimEvent.CLAIM: ClaimState.PENDING,
@@ -118,20 +155,23 @@ TRANSITIONS: Final = MappingProxyType(
         },
         ClaimState.BLOCKED: {
             ClaimEvent.RELEASE: ClaimState.BLOCKED,  # giving up and claiming again is no way around a no
+            ClaimEvent.BLOCK: ClaimState.BLOCKED,
             ClaimEvent.UNBLOCK: ClaimState.PENDING,
         },
         ClaimState.CONFLICT: {
+            **_ASKED,
             ClaimEvent.CLAIM: ClaimState.CONFLICT,
+            ClaimEvent.VERIFY: ClaimState.CONFLICT,
             ClaimEvent.PROVE: ClaimState.ACTIVE,
-            ClaimEvent.VOUCH: ClaimState.ACTIVE,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
-            ClaimEvent.BLOCK: ClaimState.BLOCKED,
+            ClaimEvent.MEET_HOLDER: ClaimState.CONFLICT,
+            ClaimEvent.LOSE_PROOF: ClaimState.VERIFYING,
         },
         ClaimState.SUSPENDED: {
             ClaimEvent.CLAIM: ClaimState.SUSPENDED,
-            ClaimEvent.RESUME: ClaimState.ACTIVE,
-            ClaimEvent.RELEASE: ClaimState.RELEASED,
+            ClaimEvent.RELEASE: ClaimState.BLOCKED,  # nor is it around a suspension
             ClaimEvent.BLOCK: ClaimState.BLOCKED,
+            ClaimEvent.SUSPEND: ClaimState.SUSPENDED,
+            ClaimEvent.RESUME: ClaimState.ACTIVE,
         },
     }
 )
@@ -202,6 +242,33 @@ def check_external_hostname(raw: str, platform_domain: Hostname) -> Hostname:
             "public_suffix", f"{hostname} is a public suffix: give a name below a domain of your own."
         )
     return hostname
+
+
+def check_reason(raw: str) -> str:
+    """Read why a platform operator decides something. Raises ``BadInput("bad_reason")``."""
+    reason = " ".join(raw.split())
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise BadInput(
+            "bad_reason", f"Say why, in 1 to {MAX_REASON} printable characters: the audit keeps it."
+        )
+    return reason
+
+
+def chosen(found: Sequence[Claim], hostname: Hostname, slug: str | None) -> Claim:
+    """Choose the claim that an operator means; ``slug`` says whose.
+
+    Raises ``NotFound("claim_not_found")`` and ``Conflict("claimed_by_several")``.
+    """
+    held = [claim for claim in found if claim.state is not ClaimState.RELEASED]
+    meant = [claim for claim in held if slug is None or claim.slug == slug]
+    if not meant:
+        whose = f"The tenant “{slug}” does not claim" if slug else "No tenant claims"
+        hint = f"tenant-router domain add {slug or 'SLUG'} {hostname}"
+        raise NotFound("claim_not_found", f"{whose} {hostname}. First: {hint}")
+    if len(meant) > 1:
+        slugs = ", ".join(claim.slug for claim in meant)
+        raise Conflict("claimed_by_several", f"{hostname} is claimed by {slugs}: say whose with --tenant.")
+    return meant[0]
 
 
 def _is_ip(text: str) -> bool:

@@ -34,7 +34,8 @@ _NEEDED: Final = {
 class TenantForm:
     """What an operator fills in, as typed; None leaves a field as it is.
 
-    An empty ``external_domain`` gives the tenant's own hostname up. The fields mean what the product's form
+    An empty ``external_domain`` gives the tenant's own hostname up; ``behind_cdn`` is about the one that is
+    filled in. The fields mean what the product's form
     says: Customer portal address, Use external sub-domain, Theme colour, Allow customer registration.
     ``registration_check`` is the URL of the tenant's that is asked whether an e-mail address belongs to a
     customer; empty for none.
@@ -44,6 +45,7 @@ class TenantForm:
     theme_colour: str | None = None
     upstreams: Sequence[str] | None = None
     external_domain: str | None = None
+    behind_cdn: bool | None = None
     allow_registration: bool | None = None
     registration_check: str | None = None
     public_paths: Sequence[str] | None = None
@@ -66,6 +68,7 @@ class Judged:
     pictures: dict[PictureKind, Picture] = field(default_factory=dict)
     wishes_external: bool = False
     external: Hostname | None = None
+    behind_cdn: bool | None = None
 
     def columns_after(self, forwarding: Forwarding, branding: Branding) -> dict[str, Any]:
         """Give the values for the columns of a tenant that is forwarded and looks like this so far."""
@@ -106,7 +109,8 @@ async def judge(
         _count(form.upstreams, "upstreams", 1 if needs_upstreams else 0, MAX_UPSTREAMS)
         found = [await check_upstream(url, allow_private=allow_private_upstreams) for url in form.upstreams]
         columns["upstreams"] = [asdict(upstream) for upstream in check_distinct(found)]
-    return Judged(columns, forwarding, branding, pictures, form.external_domain is not None, external)
+    wishes = form.external_domain is not None
+    return Judged(columns, forwarding, branding, pictures, wishes, external, form.behind_cdn)
 
 
 async def _check_url(raw: str, allow_private: bool) -> str:  # noqa: FBT001 - as it is handed in

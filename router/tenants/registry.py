@@ -16,17 +16,25 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from router.errors import BadInput, Conflict, NotFound
+from router.errors import Conflict, NotFound
 from router.hostname import Hostname
-from router.storage import changes
-from router.storage.schema import audit, claims, new_id, tenants
+from router.storage.schema import claims, new_id, tenants
 from router.tenants.branding import stored_branding
 from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
-from router.tenants.claims import Claim, ClaimEvent, ClaimState, check_external_hostname, check_slug
+from router.tenants.claims import (
+    Claim,
+    ClaimEvent,
+    ClaimState,
+    check_external_hostname,
+    check_reason,
+    check_slug,
+    chosen,
+)
 from router.tenants.form import Judged, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
+from router.tenants.notes import note
 from router.tenants.picture_rows import store_pictures
-from router.tenants.rows import TenantRecord, find_claims, find_tenant, tenant_of
+from router.tenants.rows import TenantRecord, cname_target, find_claims, find_tenant, tenant_of
 from router.tenants.tenant import Branding, Forwarding
 
 if TYPE_CHECKING:
@@ -38,8 +46,6 @@ if TYPE_CHECKING:
     from router.storage.changes import Bell
     from router.storage.database import Database
     from router.tenants.tenant import Tenant, TenantStatus
-
-MAX_REASON: Final = 500
 
 _LABEL_ALPHABET: Final = string.ascii_lowercase + string.digits
 _LABEL_LENGTH: Final = 16  # 82 random bits: guessed by nobody
@@ -121,7 +127,9 @@ class Registry:
             moved = False
             if judged.wishes_external:
                 wanted, now = judged.external, int(self._clock())
-                moved = await wish_external(connection, before.tenant.id, before.claims, wanted, now)
+                moved = await wish_external(
+                    connection, before.tenant.id, before.claims, wanted, now, behind_cdn=judged.behind_cdn
+                )
             columns = judged.columns_after(before.tenant.forwarding, before.tenant.branding)
             if not await self._update(connection, before, columns, moved=moved):
                 return before
@@ -153,10 +161,10 @@ class Registry:
         ``Conflict`` with ``claimed_by_several``, ``hostname_taken`` or ``claim_state``, ``BadInput``.
         """
         hostname = check_external_hostname(raw, self._platform_domain)
-        reason = _check_reason(reason)
+        reason = check_reason(reason)
         taken = Conflict("hostname_taken", f"Another tenant holds {hostname}: it has to give it up first.")
         async with self._writing(taken) as connection:
-            claim = _chosen(await find_claims(connection, claims.c.hostname == hostname), hostname, slug)
+            claim = chosen(await find_claims(connection, claims.c.hostname == hostname), hostname, slug)
             before = await self._find(connection, claim.slug, lock=True)
             if claim.state is ClaimState.ACTIVE:
                 return claim
@@ -197,7 +205,7 @@ class Registry:
         return self._record(row, await find_claims(connection, claims.c.tenant_id == row["id"]))
 
     def _record(self, row: RowMapping, held: Sequence[Claim]) -> TenantRecord:
-        target = f"{row['cname_label']}.customers.{self._platform_domain}"
+        target = cname_target(row["cname_label"], self._platform_domain)
         return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
 
     async def _insert(self, connection: AsyncConnection, slug: str, judged: Judged) -> None:
@@ -219,7 +227,8 @@ class Registry:
         address = Hostname.parse(f"{slug}.{self._platform_domain}")
         await make_claim(connection, row["id"], address, "platform", now)
         if judged.external is not None:
-            await make_claim(connection, row["id"], judged.external, "external", now)
+            behind = bool(judged.behind_cdn)
+            await make_claim(connection, row["id"], judged.external, "external", now, behind_cdn=behind)
 
     async def _update(
         self,
@@ -257,33 +266,9 @@ class Registry:
         detail: Mapping[str, Any],
     ) -> None:
         """Write the audit, and tell every worker of the tenant and its hostnames; last, as changes wants."""
-        line = {"at": int(self._clock()), "actor": actor[:120], "action": action, "subject": record.tenant.id}
-        await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
-        await changes.record(connection, "tenant", record.tenant.id)
-        await changes.record_all(connection, "hostname", [claim.hostname for claim in record.claims])
-
-
-def _check_reason(raw: str) -> str:
-    reason = " ".join(raw.split())
-    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
-        raise BadInput(
-            "bad_reason", f"Say why, in 1 to {MAX_REASON} printable characters: the audit keeps it."
-        )
-    return reason
-
-
-def _chosen(found: Sequence[Claim], hostname: Hostname, slug: str | None) -> Claim:
-    """Choose the claim that an operator means."""
-    held = [claim for claim in found if claim.state is not ClaimState.RELEASED]
-    meant = [claim for claim in held if slug is None or claim.slug == slug]
-    if not meant:
-        whose = f"The tenant “{slug}” does not claim" if slug else "No tenant claims"
-        hint = f"tenant-router tenant set {slug or 'SLUG'} --external-domain {hostname}"
-        raise NotFound("claim_not_found", f"{whose} {hostname}. First: {hint}")
-    if len(meant) > 1:
-        slugs = ", ".join(claim.slug for claim in meant)
-        raise Conflict("claimed_by_several", f"{hostname} is claimed by {slugs}: say whose with --tenant.")
-    return meant[0]
+        hostnames = [claim.hostname for claim in record.claims]
+        now = int(self._clock())
+        await note(connection, record.tenant.id, hostnames, actor, action, detail, now)
 
 
 def _stored(tenant: Tenant) -> dict[str, Any]:

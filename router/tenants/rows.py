@@ -33,6 +33,11 @@ class TenantRecord:
     updated_at: int
 
 
+def cname_target(label: str, platform_domain: Hostname) -> Hostname:
+    """Name what a tenant's own hostnames are to be aliases for."""
+    return Hostname.parse(f"{label}.customers.{platform_domain}")
+
+
 async def find_tenant(connection: AsyncConnection, where: ColumnElement[bool]) -> Tenant | None:
     """Read the one tenant that ``where`` picks, with the address its customers are given."""
     row = (await connection.execute(select(tenants).where(where))).mappings().one_or_none()
@@ -55,14 +60,18 @@ async def holder_of(connection: AsyncConnection, hostname: str) -> Tenant | None
     return await find_tenant(connection, tenants.c.id == holder)
 
 
-async def find_claims(connection: AsyncConnection, *where: ColumnElement[bool]) -> list[Claim]:
-    """Read the claims that ``where`` picks, or all, the oldest first."""
+async def find_claims(
+    connection: AsyncConnection, *where: ColumnElement[bool], lock: bool = False
+) -> list[Claim]:
+    """Read the claims that ``where`` picks, or all, the oldest first; ``lock`` them for a change."""
     statement: Select[Any] = (
         select(claims, tenants.c.slug)
         .join(tenants, tenants.c.id == claims.c.tenant_id)
         .where(*where)
         .order_by(claims.c.created_at, claims.c.id)
     )
+    if lock:  # PostgreSQL; a SQLite transaction is the only writer anyway
+        statement = statement.with_for_update(of=claims)
     return [_claim_of(row) for row in (await connection.execute(statement)).mappings()]
 
 
@@ -105,4 +114,13 @@ def _claim_of(row: RowMapping) -> Claim:
         reason=row["reason"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        behind_cdn=row["behind_cdn"],
+        proof=row["proof"],
+        proved_at=row["proved_at"],
+        lost_at=row["lost_at"],
+        notices=row["notices"],
+        code=row["code"],
+        checks=row["checks"],
+        checked_at=row["checked_at"],
+        next_check_at=row["next_check_at"],
     )

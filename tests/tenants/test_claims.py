@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import example, given
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from router.errors import BadInput, Conflict
 from router.hostname import Hostname
+from router.storage.schema import SERVED_CLAIMS, claims
 from router.tenants.claims import (
+    HOLDING,
     RESERVED_SLUGS,
     SERVED,
     TRANSITIONS,
@@ -24,16 +27,16 @@ from router.tenants.claims import (
 PLATFORM = Hostname.parse("portal.example.com")
 
 TABLE = """
-          claim     verify    prove  vouch  meet_holder lose_proof release  block   unblock suspend   resume
-pending   pending   verifying -      active -           -          released blocked -       -         -
-verifying verifying -         active active conflict    -          released blocked -       -         -
-active    active    -         active active conflict    moved      released blocked -       suspended -
-moved     moved     -         active active conflict    -          released blocked -       -         -
-released  pending   -         -      -      -           -          released blocked -       -         -
-blocked   -         -         -      -      -           -          blocked  -       pending -         -
-conflict  conflict  -         active active -           -          released blocked -       -         -
-suspended suspended -         -      -      -           -          released blocked -       -         active
-"""
+          claim     verify    prove  vouch  meet_holder lose_proof run_out  displace release  block   unblock suspend   resume
+pending   pending   verifying -      active -           -          -        -        released blocked -       -         -
+verifying verifying verifying active active conflict    -          pending  -        released blocked -       -         -
+active    active    active    active active -           moved      -        released released blocked -       suspended -
+moved     moved     moved     active active -           moved      released released released blocked -       suspended -
+released  pending   -         -      -      -           -          -        -        released blocked -       -         -
+blocked   -         -         -      -      -           -          -        -        blocked  blocked pending -         -
+conflict  conflict  conflict  active active conflict    verifying  -        -        released blocked -       -         -
+suspended suspended -         -      -      -           -          -        -        blocked  blocked -       suspended active
+"""  # noqa: E501 - a table
 
 
 def rows() -> list[tuple[ClaimState, ClaimEvent, ClaimState | None]]:
@@ -77,6 +80,27 @@ def test_only_proof_or_an_operators_word_makes_a_claim_active(events: list[Claim
             continue
         vouched = vouched or event in (ClaimEvent.PROVE, ClaimEvent.VOUCH)
         assert vouched or state not in SERVED
+
+
+def test_no_more_than_one_tenant_holds_a_hostname() -> None:
+    """What serves is held, and the database's index is over the same states."""
+    assert SERVED < HOLDING
+    assert {state.value for state in SERVED} == set(SERVED_CLAIMS)
+    (holder,) = [index for index in claims.indexes if index.name == "uq_claims_holder"]
+    where = str(holder.dialect_options["sqlite"]["where"])
+    assert set(re.findall(r"'(\w+)'", where)) == {state.value for state in HOLDING}
+
+
+@given(st.lists(st.sampled_from(sorted(set(ClaimEvent) - {ClaimEvent.RESUME, ClaimEvent.UNBLOCK}))))
+def test_a_suspended_claim_serves_again_by_an_operator_alone(events: list[ClaimEvent]) -> None:
+    """Giving it up and claiming it again is no way around a suspension either."""
+    state = ClaimState.SUSPENDED
+    for event in events:
+        try:
+            state = next_state(state, event)
+        except Conflict:
+            continue
+        assert state not in SERVED
 
 
 @given(st.lists(st.sampled_from(sorted(set(ClaimEvent) - {ClaimEvent.UNBLOCK})), max_size=12))
