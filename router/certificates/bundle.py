@@ -6,7 +6,7 @@ the leaf and order the chain (chain.py), judge (judge.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from router.certificates import judge
 from router.certificates.chain import find_leaf, order
-from router.certificates.faults import BadBundle, BundleWarning, refusal
+from router.certificates.faults import BadBundle, BundleWarning, refusal, warning
 from router.certificates.judge import KeyType
 from router.certificates.material import PrivateKey, read
 from router.certificates.names import covers
@@ -90,9 +90,27 @@ class Bundle:
         )
 
     @property
+    def lacks_intermediate(self) -> bool:
+        """Whether whoever issued it is not in the upload, so that some programs would not trust it."""
+        return any(each.code == "missing_intermediate" for each in self.warnings)
+
+    def completed(self, known: Sequence[x509.Certificate], now: float) -> Bundle:
+        """Complete a chain that lacks its intermediate out of ``known`` certificates of authorities.
+
+        Itself where nothing is missing, or nothing fits. ``known`` are out of chains that were accepted.
+        """
+        if not self.lacks_intermediate:
+            return self
+        chain, _ = order(self.leaf, known, now)
+        if len(chain) == 1:
+            return self
+        left = [each for each in self.warnings if each.code != "missing_intermediate"]
+        return replace(self, chain=chain, warnings=(*left, warning("chain_completed")))
+
+    @property
     def chain_pem(self) -> str:
         """The chain as PEM, leaf first."""
-        return "".join(each.public_bytes(Encoding.PEM).decode("ascii") for each in self.chain)
+        return pem_of(self.chain)
 
     @property
     def key_der(self) -> bytes:
@@ -102,3 +120,8 @@ class Bundle:
     def covers(self, hostname: str) -> bool:
         """Whether it may answer for ``hostname``: by its own name or a one-label wildcard."""
         return covers(self.names, hostname)
+
+
+def pem_of(chain: Sequence[x509.Certificate]) -> str:
+    """Write certificates as PEM."""
+    return "".join(each.public_bytes(Encoding.PEM).decode("ascii") for each in chain)

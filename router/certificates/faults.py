@@ -66,8 +66,8 @@ REFUSALS: Final = {
     "no_alternative_names": "The certificate carries its name only as a “common name”, which browsers "
     "ignore: have it issued again with subject alternative names.",
     "bad_name": "A name in the certificate has characters that no hostname has: have it issued again.",
-    "wildcard_too_wide": "“{name}” would stand for a whole top-level domain: have it issued for your own "
-    "domain.",
+    "wildcard_too_wide": "“{name}” would stand for other people's domains as well: have it issued for "
+    "your own domain.",
     "too_many_names": "The certificate has more than 500 names: split it into several.",
     "no_usable_name": "There is no hostname in the certificate: have it issued for the portal's hostname.",
 }
@@ -76,10 +76,16 @@ WARNINGS: Final = {
     "expires_soon": "The certificate expires in {days} days: renew it now.",
     "missing_intermediate": "The intermediate certificate is missing, so some programs will not trust the "
     "portal: add the chain file your authority offers.",
-    "self_signed": "The certificate is signed by itself: browsers will warn their users.",
+    "chain_completed": "The intermediate certificate was missing; it was added from an earlier upload. Next "
+    "time, add the chain file your authority offers.",
+    "self_signed": "The certificate is signed by itself: browsers will warn their users. Have one issued by "
+    "a public authority.",
     "ed25519": "Browsers do not accept Ed25519 certificates yet: use ECDSA P-256.",
     "p521": "Chrome does not accept P-521 certificates: use ECDSA P-256.",
-    "must_staple": "The certificate demands OCSP stapling, which is not done here: have it issued without.",
+    "must_staple": "The certificate demands OCSP stapling, which is not done here, so Firefox may refuse it: "
+    "have it issued without.",
+    "valid_too_long": "Apple's devices refuse certificates that are valid for more than 825 days: have it "
+    "issued for a shorter time.",
     "name_ignored": "“{name}” is in the certificate but is no hostname: it will not be used.",
 }
 

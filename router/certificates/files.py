@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from router.certificates.bundle import Bundle
 from router.certificates.context import build_context
+from router.certificates.faults import refusal
 from router.certificates.material import MAX_BYTES
 from router.certificates.pairing import FileGroup, group_files
 from router.certificates.record import CertificateRecord, StoredCertificate
+from router.certificates.unlock import parse_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,8 +82,10 @@ def _facts(folder: Path, path: Path) -> dict[str, tuple[int, int, int]]:
 
 def read_group(folder: Path, group: FileGroup, now: float) -> Judged:
     """Read and judge the files of one certificate. Raises ``BadBundle`` or ``OSError``."""
+    if not group.certificates:  # a key that waits for its certificate, or that was left over
+        raise refusal("no_certificate")
     data, keys = _content(folder, group.certificates), _content(folder, group.keys)
-    bundle = Bundle.parse(data, keys or None, now=now)
+    bundle = parse_apart(data, keys or None, now=now)
     build_context(bundle.chain_pem, bundle.key_der)
     for path in group.keys:
         if (folder / path).stat().st_mode & stat.S_IROTH:

@@ -1,11 +1,13 @@
 """Whether a certificate is fit to be served: its names, dates, purpose and strength.
 
-PURE. Rules: RFC 5280 (profile), CA/Browser Forum Baseline Requirements 6.1.5 (keys) and 7.1 (names,
-algorithms), RFC 6962 section 3.1 (precertificates), RFC 7633 (must-staple). Refusals raise ``BadBundle``.
+PURE (the public suffix list is data of its package, read once). Rules: RFC 5280 (profile), CA/Browser Forum
+Baseline Requirements 3.2.2.6 (wildcards), 6.1.5 (keys) and 7.1 (names, algorithms), RFC 6962 section 3.1
+(precertificates), RFC 7633 (must-staple). Refusals raise ``BadBundle``.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography import x509
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from publicsuffixlist import PublicSuffixList
 
 from router.certificates.chain import is_authority, is_root
 from router.certificates.faults import BundleWarning, refusal, warning
@@ -34,6 +37,7 @@ KeyType = Literal["rsa", "ecdsa", "ed25519"]
 MAX_NAMES: Final = 500
 DAY: Final = 86_400
 _SOON = 14 * DAY
+_TOO_LONG = 825 * DAY  # Apple's limit for every certificate, that of a private authority too (HT210176)
 _MIN_RSA, _MAX_RSA = 2048, 4096
 _SHOWN = 80  # characters of a name in a sentence
 _FOR_SERVERS = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
@@ -70,7 +74,17 @@ def _servable(name: str) -> str | None:
         parsed = Hostname.parse(host)
     except BadInput:
         return None
-    return parsed if host == name else f"*.{parsed}"
+    if host == name:
+        return parsed
+    if _suffixes().is_public(parsed):
+        raise refusal("wildcard_too_wide", name=name[:_SHOWN])
+    return f"*.{parsed}"
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    # Those of registries alone: a platform may well have listed its own domain in the private part.
+    return PublicSuffixList(only_icann=True)
 
 
 def check_dates(leaf: x509.Certificate, now: float) -> None:
@@ -165,3 +179,5 @@ def warnings_about(
         yield warning("p521")
     if _has(leaf.extensions, x509.TLSFeature):
         yield warning("must_staple")
+    if (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds() > _TOO_LONG:
+        yield warning("valid_too_long")

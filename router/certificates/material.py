@@ -79,8 +79,7 @@ def read(data: bytes, key: bytes | None, passphrase: bytes | None) -> Material:
     Raises ``BadBundle`` for what is too large, unreadable, encrypted without a passphrase, or lacks a
     certificate or a private key.
     """
-    if len(data) + len(key or b"") > MAX_BYTES:
-        raise refusal("too_large")
+    check_size(data, key)
     if not data.strip() or (key is not None and not key.strip()):
         raise refusal("empty")
     first = _contents(data, passphrase)
@@ -91,6 +90,12 @@ def read(data: bytes, key: bytes | None, passphrase: bytes | None) -> Material:
     keys = tuple(second.keys + first.keys)
     _complain_of_missing(certificates, keys, first, second)
     return Material(certificates, keys)
+
+
+def check_size(data: bytes, key: bytes | None) -> None:
+    """Refuse what no certificate with its chain and key is; ask before doing anything else with it."""
+    if len(data) + len(key or b"") > MAX_BYTES:
+        raise refusal("too_large")
 
 
 def _complain_of_missing(
@@ -215,16 +220,18 @@ def _known(key: object) -> PrivateKey:
 def _der(data: bytes, passphrase: bytes | None) -> _Found:
     if not data.startswith(b"\x30"):
         raise refusal("unreadable")
-    if _is_pkcs12(data):
-        return _pkcs12(data, passphrase)
+    if is_pkcs12(data):
+        held = read_pkcs12(data, passphrase)
+        return _Found(certificates=list(held.certificates), keys=list(held.keys))
     try:
         return _Found(certificates=[x509.load_der_x509_certificate(data)])
     except (ValueError, x509.InvalidVersion):
         return _der_other(data, passphrase)
 
 
-def _is_pkcs12(data: bytes) -> bool:
-    return _inside(data).startswith(b"\x02\x01\x03")  # PFX ::= SEQUENCE { version INTEGER (3), … }
+def is_pkcs12(data: bytes) -> bool:
+    """Whether it looks like PKCS#12: PFX ::= SEQUENCE { version INTEGER (3), … } (RFC 7292 section 4)."""
+    return data.startswith(b"\x30") and _inside(data).startswith(b"\x02\x01\x03")
 
 
 def _inside(data: bytes) -> bytes:
@@ -233,7 +240,11 @@ def _inside(data: bytes) -> bytes:
     return data[2 + (size & 0x7F if size > 0x80 else 0) :]  # noqa: PLR2004 - long form
 
 
-def _pkcs12(data: bytes, passphrase: bytes | None) -> _Found:
+def read_pkcs12(data: bytes, passphrase: bytes | None) -> Material:
+    """Read a PKCS#12 file. Raises ``BadBundle``.
+
+    Opening one may take longer than its head tells (cost.py); unlock.py does it with a time limit.
+    """
     _grant(data, untold="damaged_pkcs12")
     try:
         held = pkcs12.load_pkcs12(data, passphrase or None)
@@ -245,7 +256,7 @@ def _pkcs12(data: bytes, passphrase: bytes | None) -> _Found:
         raise (refusal("wrong_passphrase") if passphrase else refusal("passphrase_needed")) from fault
     certificates = [held.cert.certificate] if held.cert else []
     certificates += [each.certificate for each in held.additional_certs]
-    return _Found(certificates=certificates, keys=[_known(held.key)] if held.key else [])
+    return Material(tuple(certificates), (_known(held.key),) if held.key else ())
 
 
 def _der_other(data: bytes, passphrase: bytes | None) -> _Found:

@@ -384,6 +384,8 @@ BAD_CERTIFICATES = [
     ("wildcard_too_wide", make("*")),
     ("wildcard_too_wide", make("*.com")),
     ("wildcard_too_wide", make("*.com.")),
+    ("wildcard_too_wide", make("*.co.uk")),
+    ("wildcard_too_wide", make("www.example.com", "*.XN--P1AI")),
     ("wildcard_too_wide", make("*.")),
     ("no_usable_name", make("10.0.0.1")),
     ("no_usable_name", make("*.*.example.com")),
@@ -450,6 +452,8 @@ def test_twenty_one_certificates_are_too_many() -> None:
         (make("a.example.com", kind="ed25519"), {"self_signed", "ed25519"}),
         (make("a.example.com", kind="p521"), {"self_signed", "p521"}),
         (make("a.example.com", days=(-80, 3)), {"self_signed", "expires_soon"}),
+        (make("a.example.com", days=(-1, 824)), {"self_signed"}),
+        (make("a.example.com", days=(-1, 825)), {"self_signed", "valid_too_long"}),
         (
             make(
                 "a.example.com", extensions=[(x509.TLSFeature([x509.TLSFeatureType.status_request]), False)]
@@ -468,6 +472,27 @@ def test_a_leaf_right_under_its_root_misses_nothing() -> None:
     """With the root uploaded along, a private authority without intermediates is complete."""
     made = make("a.example.com", issuer=ROOT)
     assert warned(made, ROOT) == set()
+
+
+def test_a_chain_is_completed_from_what_is_known() -> None:
+    """What the leaf's issuer is known by is added, what stands above it too, and that is told."""
+    upper = make(subject="Upper", issuer=ROOT, authority=True, slot=110)
+    lower = make(subject="Lower", issuer=upper, authority=True, slot=111)
+    leaf = make("deep.example.com", issuer=lower, slot=2)
+    known = [INTERMEDIATE.certificate, upper.certificate, lower.certificate]
+    bundle = parse(leaf.pem, leaf.key_pem)
+    completed = bundle.completed(known, NOW)
+    assert completed.chain == (leaf.certificate, lower.certificate, upper.certificate)
+    assert [each.code for each in completed.warnings] == ["chain_completed"]
+    assert bundle.completed([INTERMEDIATE.certificate], NOW) is bundle
+    whole = parse(CHAIN, LEAF.key_pem)
+    assert whole.completed(known, NOW) is whole
+
+
+def test_a_wildcard_below_a_listed_domain_of_ones_own_is_no_fault() -> None:
+    """A platform may have its domain on the private part of the public suffix list."""
+    made = make("*.github.io", issuer=ROOT)
+    assert parse(made.pem + ROOT.pem, made.key_pem).names == ("*.github.io",)
 
 
 def test_each_code_is_shown_by_a_test() -> None:
@@ -490,6 +515,8 @@ def test_each_code_is_shown_by_a_test() -> None:
         "expires_soon",
         "must_staple",
         "name_ignored",
+        "valid_too_long",
+        "chain_completed",
     }
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 from structlog.testing import capture_logs
 
+from router.certificates.faults import REFUSALS
 from router.certificates.folder import CertificateFolder
 from router.observe.tasks import Tasks
 from tests.certificates.maker import INTERMEDIATE, NOW, Made, make
@@ -201,6 +203,47 @@ async def test_links_are_followed_as_certbot_and_kubernetes_make_them(
     (watched.path / "..new").rename(watched.path / "..data")
     await watched.settle()
     assert watched.leaf("shop.test") == fingerprint(RENEWED)
+
+
+async def test_a_secret_mounted_by_kubernetes_is_read_and_followed(watched: Watched, tmp_path: Path) -> None:
+    """Files that are links through ``..data``, which is switched over to a new folder in one stroke."""
+    for name, made in (("..2026_01", SHOP), ("..2026_02", RENEWED)):
+        (watched.path / name).mkdir()
+        (watched.path / name / "tls.crt").write_bytes(made.pem + INTERMEDIATE.pem)
+        (watched.path / name / "tls.key").write_bytes(made.key_pem)
+    (watched.path / "..data").symlink_to("..2026_01")
+    for name in ("tls.crt", "tls.key"):
+        (watched.path / name).symlink_to(f"..data/{name}")
+    await watched.folder.look()
+    assert watched.leaf("shop.test") == fingerprint(SHOP)
+    assert [record.id for record in watched.folder.list()] == ["folder:tls"]
+    (watched.path / "..data_tmp").symlink_to("..2026_02")
+    (watched.path / "..data_tmp").rename(watched.path / "..data")
+    await watched.settle()
+    assert watched.leaf("shop.test") == fingerprint(RENEWED)
+
+
+async def test_pkcs12_without_a_passphrase_is_taken_in(watched: Watched) -> None:
+    """One file is enough; one with a pass phrase is refused with the reason: nobody is there to type it."""
+    for stem, lock in (("shop", NoEncryption()), ("locked", BestAvailableEncryption(b"secret"))):
+        data = pkcs12.serialize_key_and_certificates(
+            b"shop", SHOP.key, SHOP.certificate, [INTERMEDIATE.certificate], lock
+        )
+        (watched.path / f"{stem}.p12").write_bytes(data)
+    await watched.folder.look()
+    assert watched.leaf("shop.test") == fingerprint(SHOP)
+    assert watched.folder.faults() == {"locked": REFUSALS["passphrase_needed"]}
+
+
+async def test_a_key_alone_waits_for_its_certificate(watched: Watched) -> None:
+    """The reason is that the certificate is missing, and when it comes all is well."""
+    (watched.path / "shop.key").write_bytes(SHOP.key_pem)
+    await watched.folder.look()
+    assert watched.folder.faults() == {"shop": REFUSALS["no_certificate"]}
+    watched.drop("shop", SHOP)
+    await watched.settle()
+    assert watched.folder.faults() == {}
+    assert watched.leaf("shop.test") == fingerprint(SHOP)
 
 
 async def test_odd_things_in_the_folder_do_no_harm(watched: Watched) -> None:
