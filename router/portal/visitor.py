@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 _MAX_USER_AGENT = 200
+_WHITE = " \t"
 _HTTPS = 443
 
 
@@ -43,11 +44,15 @@ class Visitor:
     cookies: str = field(repr=False)
 
     def cookie(self, name: str) -> str | None:
-        """Read a cookie; none where there are two of the name, for then one of them was planted."""
+        """Read a cookie; none where there are two of the name, for then one of them was planted.
+
+        Only what RFC 6265 (section 5.2) takes for white space is taken off a name: a browser lets a sibling
+        sub-domain set a name that begins with a no-break space, and it must not become one with ``__Host-``.
+        """
         values = [
-            value.strip()
+            value.strip(_WHITE)
             for key, _, value in (pair.partition("=") for pair in self.cookies.split(";"))
-            if key.strip() == name
+            if key.strip(_WHITE) == name
         ]
         return values[0] if len(values) == 1 else None
 

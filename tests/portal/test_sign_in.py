@@ -149,6 +149,19 @@ async def test_a_malformed_session_cookie_is_nobody(browser: Browser, token: str
     assert (await browser.get("/-/sign-in")).status == 200
 
 
+@pytest.mark.parametrize("space", ["\u2000", "\u00a0", "\u0085", "\u3000"], ids=ascii)
+async def test_a_name_that_only_looks_like_ours_is_not_ours(
+    browser: Browser, other_browser: Browser, space: str
+) -> None:
+    """A space beyond ASCII before a cookie's name, which escapes the rules of __Host-, plants nothing."""
+    await other_browser.sign_in()
+    browser.jar[space + COOKIE] = other_browser.jar[COOKIE]
+    assert (await browser.get("/-/account")).status == 303
+    form = await other_browser.get("/-/forgot")
+    browser.jar[space + CSRF_COOKIE] = other_browser.jar[CSRF_COOKIE]
+    assert (await browser.submit("/-/forgot", {**form.hidden, "email": ADA})).status == 403
+
+
 async def test_two_session_cookies_are_none(browser: Browser) -> None:
     """Where a sibling planted a second cookie of the name, neither is believed."""
     await browser.sign_in()
