@@ -33,11 +33,17 @@ from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
 from router.storage.cache import Cache, MemoryCache, RedisCache
 from router.storage.changes import ChangeFeed
 from router.storage.database import Database
+from router.storage.leases import Lease
 from router.storage.migrate import migrate
+from router.storage.notices import Notices
 from router.storage.outbox import Outbox
+from router.storage.schema import new_id
 from router.storage.sealing import Sealer, load_or_create_key
+from router.tenants.checker import LEASE, LEASE_LIFE, Checker
+from router.tenants.checks import Checks
 from router.tenants.directory import Directory
 from router.tenants.upstream_address import refused
+from router.tenants.verify import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +124,20 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
     return Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
+
+
+def join_checker(settings: Settings, storage: Storage) -> Checker:
+    """Make what looks for the proof of domains: one worker of the fleet does at a time."""
+    database = storage.database
+    checks = Checks(
+        database,
+        storage.bell,
+        Verifier(settings.domain_resolvers or settings.resolvers),
+        Notices(Outbox(storage.sealer), settings.operators_email),
+        platform_domain=settings.platform_domain,
+    )
+    lease = Lease(database, LEASE, new_id("wrk"), life=LEASE_LIFE)
+    return Checker(database, storage.feed, checks, lease)
 
 
 def _use_cases(

@@ -52,7 +52,7 @@ from router.portal.images import Images
 from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
-from router.rooms import Rooms, Storage, join_rooms, open_storage
+from router.rooms import Rooms, Storage, join_checker, join_rooms, open_storage
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
 from router.tenants.upstream_address import default_upstreams, refused
@@ -102,6 +102,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(prune(Queue(storage.database)), name="old mails")
         if delivery is not None:
             tasks.start(delivery.run(), name="mails")
+        tasks.start(join_checker(settings, storage).run(), name="domain checks")
 
         edge = Edge(
             house,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from router.identity.passwords import Passwords
     from router.identity.sessions import Sessions
     from router.identity.users import Users
+    from router.tenants.domains import Domains
 
 _NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
 _VERSIONS: Final = table("alembic_version", column("version_num"))
@@ -67,6 +68,25 @@ class Stores:
     def sealer(self) -> Sealer:
         """What seals private keys and mails. The encryption key is read, or made, now."""
         return Sealer(self.settings.sealing_keys or (load_or_create_key(self.settings.key_file),))
+
+    @cached_property
+    def domains(self) -> Domains:
+        """The claims to hostnames, and the look for their proof."""
+        from router.storage.notices import Notices  # noqa: PLC0415 - the same
+        from router.storage.outbox import Outbox  # noqa: PLC0415 - the same
+        from router.tenants.checks import Checks  # noqa: PLC0415 - the same
+        from router.tenants.domains import Domains  # noqa: PLC0415 - the same
+        from router.tenants.verify import Verifier  # noqa: PLC0415 - the same for dnspython
+
+        settings = self.settings
+        checks = Checks(
+            self.database,
+            self.bell,
+            Verifier(settings.domain_resolvers or settings.resolvers),
+            Notices(Outbox(self.sealer), settings.operators_email),
+            platform_domain=settings.platform_domain,
+        )
+        return Domains(self.database, self.bell, checks, platform_domain=settings.platform_domain)
 
     @cached_property
     def passwords(self) -> Passwords:

@@ -38,15 +38,17 @@ class Notices:
         kind: str,
         facts: Mapping[str, str | int],
         now: float,
+        *,
+        operators_too: bool = True,
     ) -> list[str]:
-        """Queue one of the theme's mails for each of them; answer whom.
+        """Queue one of the theme's mails for each of them, or for the contact alone; answer whom.
 
         Call it after the transaction's other writes, as ``Outbox.post``, and ring the bell after the commit.
         """
         branding = await connection.scalar(select(tenants.c.branding).where(tenants.c.id == tenant_id)) or {}
         contact = next((branding[name] for name in _CONTACTS if branding.get(name)), None)
         told = {}
-        if self._operators:
+        if self._operators and operators_too:
             told[self._operators] = _OPERATORS_LANGUAGE
         if contact:
             told[str(contact)] = str(branding.get("language") or "")

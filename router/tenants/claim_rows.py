@@ -74,8 +74,7 @@ async def move_claim(
     reason: str | None = None,
 ) -> bool:
     """Move a claim as somebody decided, and say whether it moved. Raises ``Conflict("claim_state")``."""
-    after = ordered(claim, event, now, reason)
-    return after.state is not claim.state and await save_claim(connection, claim, after, now)
+    return await save_claim(connection, claim, ordered(claim, event, now, reason), now)
 
 
 async def release_others(connection: AsyncConnection, held: Sequence[Claim], kept: Claim, now: int) -> None:

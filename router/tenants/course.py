@@ -84,20 +84,21 @@ def decide(claim: Claim, verdict: Verdict, holder: Holder | None, now: int, luck
 def ordered(claim: Claim, event: ClaimEvent, now: int, reason: str | None = None) -> Claim:
     """Give the claim as it is after somebody decided about it. Raises ``Conflict("claim_state")``."""
     state = next_state(claim.state, event)
+    if state is claim.state and event is not ClaimEvent.VOUCH:
+        return claim
     after = replace(claim, state=state, reason=reason, next_check_at=None)
     match event:
-        case ClaimEvent.CLAIM | ClaimEvent.UNBLOCK if state is ClaimState.PENDING:
-            fresh = replace(after, code=None, proof=None, proved_at=None, checked_at=None)
-            return replace(fresh, lost_at=None, notices=0, checks=0, next_check_at=now)
+        case ClaimEvent.CLAIM | ClaimEvent.UNBLOCK:
+            fresh = replace(after, code=None, proof=None, proved_at=None, checked_at=None, lost_at=None)
+            after = replace(fresh, notices=0, checks=0, next_check_at=now)
         case ClaimEvent.VOUCH:
-            vouched = replace(after, proof="operator", proved_at=now, code="vouched")
-            return replace(vouched, lost_at=None, notices=0, checks=0)
+            vouched = replace(after, proof="operator", proved_at=now, code="vouched", lost_at=None)
+            after = replace(vouched, notices=0, checks=0)
         case ClaimEvent.RESUME if claim.proof != "operator":
-            return replace(after, lost_at=None, notices=0, next_check_at=now)
-        case ClaimEvent.DISPLACE:
-            return replace(after, code="displaced", proof=None)
-        case ClaimEvent.RELEASE:
-            return replace(after, code=None, proof=None)
+            after = replace(after, lost_at=None, notices=0, next_check_at=now)
+        case ClaimEvent.DISPLACE | ClaimEvent.RELEASE:
+            code = "displaced" if event is ClaimEvent.DISPLACE else None
+            after = replace(after, code=code, proof=None)
     return after
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from router.storage import changes
-from router.storage.schema import audit
+from router.storage.schema import audit, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,3 +31,9 @@ async def note(
     await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
     await changes.record(connection, "tenant", tenant_id)
     await changes.record_all(connection, "hostname", list(hostnames))
+
+
+async def count_up(connection: AsyncConnection, tenant_id: str, now: int) -> None:
+    """Count a tenant's version up: the address that its customers are given is another one."""
+    values = {"version": tenants.c.version + 1, "updated_at": now}
+    await connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(values))

@@ -166,7 +166,7 @@ class Registry:
         async with self._writing(taken) as connection:
             claim = chosen(await find_claims(connection, claims.c.hostname == hostname), hostname, slug)
             before = await self._find(connection, claim.slug, lock=True)
-            if claim.state is ClaimState.ACTIVE:
+            if claim.state is ClaimState.ACTIVE and claim.proof == "operator":
                 return claim
             now = int(self._clock())
             await move_claim(connection, claim, ClaimEvent.VOUCH, now, reason)
