@@ -82,8 +82,9 @@ class Node:
         async def begin() -> tuple[str, Session]:
             tenant = (await self.registry.get(slug)).tenant
             user = await self.users.add(tenant.id, email, customer, PASSWORD)
-            who = {"address": "127.0.0.1", "user_agent": "test"}
-            return await self.sessions.start(tenant.id, user, **who, now=time.time() - ago)
+            return await self.sessions.start(
+                tenant.id, user, address="127.0.0.1", user_agent="test", now=time.time() - ago
+            )
 
         return self.operate(begin())
 
