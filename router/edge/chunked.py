@@ -77,7 +77,7 @@ class ChunkedDecoder:
             data, self._buffer = self._buffer + data, b""
         pieces: list[bytes] = []
         at, end, lines = 0, len(data), _LINES_AT_ONCE
-        while at < end and lines and not self.done:
+        while at < end and not self.done:
             if self._left:
                 piece = data[at : at + self._left]
                 pieces.append(piece)
@@ -91,6 +91,8 @@ class ChunkedDecoder:
                 self._take_line(data[at:line_end])
                 at = line_end + 2
                 lines -= 1
+                if not lines:
+                    break
         if self.done or not lines:
             self.rest = data[at:]
         else:

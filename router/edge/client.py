@@ -202,10 +202,12 @@ class ClientConnection(asyncio.Protocol):
             return
         self._reading = True
         try:
-            for _ in range(_TAKES_AT_ONCE):
-                if not self._held or not self._take():
-                    return
-            self._read_later()
+            takes = 0
+            while self._held and self._take():
+                takes += 1
+                if takes == _TAKES_AT_ONCE:
+                    self._read_later()
+                    break
         finally:
             self._reading = False
 
