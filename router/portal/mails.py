@@ -1,6 +1,7 @@
-"""The mails that customers get, in the words of the tenant's theme: subject, text and HTML.
+"""The mails that customers and tenants get, in the words of the tenant's theme: subject, text and HTML.
 
-Which mails there are, and what each tells, is in identity/letters.py. A link leads to the tenant's own
+Which mails there are, and what each tells, is in identity/letters.py; those about a tenant's own hostname are
+in tenants/course.py. A link leads to the tenant's own
 hostname as the database has it: nothing of a request gets into a mail.
 """
 
@@ -29,6 +30,12 @@ MAIL_KINDS: Final[Mapping[str, str]] = {
     "confirm-email": "/-/confirm-email",
     "email-change-asked": "/-/forgot",
     "email-changed": "",
+    "domain-active": "",
+    "domain-unproved": "",
+    "domain-lost": "",
+    "domain-released": "",
+    "domain-displaced": "",
+    "domain-conflict": "",
 }
 """Each kind of mail, and the page that its button leads to; the token of a one-time link goes with it."""
 

@@ -79,6 +79,12 @@ def mail_facts() -> dict[str, str | int]:
         "address": "203.0.113.7",
         "at": _NOW,
         "expires_at": _NOW + 86_400,
+        "hostname": "rechnungen.stadtwerke.example",
+        "target": "k3x9q0v7m2p5t8w1.customers.portal.example",
+        "txt_name": "_portal-challenge.rechnungen.stadtwerke.example",
+        "txt_token": "v" * 32,
+        "behind_cdn": 0,
+        "until": _NOW + 7 * 86_400,
     }
 
 
