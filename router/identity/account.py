@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 
 from router.errors import BadInput, Conflict, NotFound
 from router.identity.auditing import note
-from router.identity.letters import insist
 from router.identity.links import Link, refusal
 from router.identity.passwords import check_new_password
 from router.identity.recovery import set_password
@@ -100,8 +99,9 @@ class Account:
     ) -> Refused | None:
         """Send a link to a new address, and word of it to the present one.
 
-        Whether the new address is another user's is told to nobody but its mailbox. Raises ``BadInput`` with
-        ``bad_email`` or ``email_same``, ``Conflict`` with ``enough_mail`` or ``user_changed``.
+        Whether the new address is another user's is told to nobody but its mailbox; nor is whether that gets
+        no more mails for now (storage/outbox.py), which would tell as much. Raises ``BadInput`` with
+        ``bad_email`` or ``email_same``, ``Conflict("user_changed")``.
         """
         wanted = normalise_email(new_email)
         if wanted == session.email:
@@ -200,7 +200,7 @@ class Account:
         if owner is not None:
             facts = {"at": int(now)}
             mail = Mail(user.tenant_id, "already-registered", wanted, owner.language or spoken, facts)
-        await insist(self._outbox, connection, mail, now)
+        await self._outbox.post(connection, mail, now)
 
     async def _tell(
         self,

@@ -12,9 +12,10 @@ never spends what stands behind it:
 
 Attempts for accounts that do not exist are counted alike, so the answer tells nothing about an account.
 
-Forms that have a mail sent (``ask-…``) have budgets of their own, for each such form, in the same order.
-Those of an account are below what the outbox lets one recipient have (storage/outbox.py), so that strangers
-who use them up leave some for its owner, at a place from where they signed in before.
+Forms that have a mail sent (``ask-…``) have budgets of their own in the same order: those of a network for
+each such form, those of an account for all of them together. The latter are below what the outbox lets one
+recipient have (storage/outbox.py), so that strangers who use them up leave some for its owner, at a place
+from where they signed in before.
 """
 
 from __future__ import annotations

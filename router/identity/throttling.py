@@ -65,9 +65,12 @@ class Throttle:
         return await self._judge(here, [(ACCOUNT, account)], place, now)
 
     async def ask(self, form: str, tenant_id: str, email: str, address: str, now: float) -> Allowed | Wait:
-        """Count one use of a form that has a mail sent to an address, as :meth:`spend` does."""
+        """Count one use of a form that has a mail sent to an address, as :meth:`spend` does.
+
+        What strangers may have sent to one account is counted over all such forms together.
+        """
         network = network_of(address)
-        place, account = (tenant_id, email, network), (form, tenant_id, email)
+        place, account = (tenant_id, email, network), (tenant_id, email)
         here = [(ASK_NETWORK, (form, network)), (ASK_PAIR, (form, *place))]
         return await self._judge(here, [(ASK_ACCOUNT, account), (ASK_ACCOUNT_DAY, account)], place, now)
 

@@ -110,7 +110,6 @@ class EmailPage(MemberPage):
             "bad_email": "email",
             "email_same": "email",
             "password_wrong": "current",
-            "enough_mail": "form",
             "user_changed": "form",
         }
     )

@@ -15,6 +15,7 @@ from sqlalchemy import case, delete, func, insert, select
 
 from router.storage.changes import record
 from router.storage.schema import new_id, outbox
+from router.storage.sealed import MAILS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 HOURLY: Final = 5
 DAILY: Final = 20
 """Mails that one recipient gets from one tenant at most: nobody's forms are to flood somebody's mailbox."""
+
+NOTICES: Final = frozenset({"password-changed", "email-change-asked", "email-changed"})
+"""Kinds of mails that tell users what was done to their account. They are counted apart, to the same bounds:
+who means to do something first and fills the mailbox for that is told of all the same (ASVS 5.0, 6.3.7)."""
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -57,8 +62,9 @@ class Outbox:
         """Queue a mail in the transaction of what it is about; ring the bell after the commit.
 
         False, and nothing queued, when the recipient has had as many of this tenant's mails as anyone gets
-        (``HOURLY``, ``DAILY``). Call it after the transaction's other writes, as ``changes.record``, which it
-        calls itself; a former mail or record of the same transaction does no harm. ``now`` in unix seconds.
+        (``HOURLY``, ``DAILY``; notices apart). Call it after the transaction's other writes, as
+        ``changes.record``, which it calls itself; a former mail or record of the same transaction does no
+        harm. ``now`` in unix seconds.
         """
         mail_id = new_id("mail")
         await connection.execute(insert(outbox).values(self._row(mail_id, mail, int(now))))
@@ -88,12 +94,13 @@ class Outbox:
 
 def identity_of(mail_id: str) -> str:
     """Name the record that a mail's facts are sealed for."""
-    return f"mail:{mail_id}"
+    return MAILS.identity(mail_id)
 
 
 async def _within_bounds(connection: AsyncConnection, mail: Mail, now: int) -> bool:
     recent = func.count(case((outbox.c.created_at > now - _HOUR, 1)))
     theirs = (outbox.c.tenant_id == mail.tenant_id) & (outbox.c.recipient == mail.recipient)
-    statement = select(recent, func.count()).where(theirs, outbox.c.created_at > now - _DAY)
+    alike = outbox.c.kind.in_(NOTICES) if mail.kind in NOTICES else outbox.c.kind.not_in(NOTICES)
+    statement = select(recent, func.count()).where(theirs, alike, outbox.c.created_at > now - _DAY)
     of_hour, of_day = (await connection.execute(statement)).one()
     return bool(of_hour <= HOURLY and of_day <= DAILY)

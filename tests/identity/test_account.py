@@ -8,6 +8,7 @@ import pytest
 from router.errors import BadInput, Conflict, NotFound, RouterError
 from router.identity.links import LIVES, Link
 from router.identity.sign_in import WRONG, Refused
+from router.storage.outbox import HOURLY
 from tests.identity.conftest import ADDRESS, GOOD
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ async def _ask(
     worker: Worker, session: Session, email: str = NEW_EMAIL, current: str = GOOD
 ) -> Refused | None:
     return await worker.account.ask_email_change(session, current, email, language="en", address=ADDRESS)
+
+
+async def _notices(worker: Worker) -> int:
+    return sum(mail.kind == "email-change-asked" for mail in await worker.mails())
 
 
 async def _email_token(worker: Worker) -> str:
@@ -146,6 +151,41 @@ async def test_address_of_another_user_is_told_to_its_mailbox_alone(worker: Work
         ("email-change-asked", MARY),
     ]
     assert all("token" not in mail.facts for mail in mails)
+
+
+async def test_a_full_mailbox_is_told_to_nobody(worker: Worker) -> None:
+    """Who asks for an address gets the same answer and notice, however many mails its owner had from us."""
+    for _ in range(HOURLY):
+        await worker.invitations.invite("tnt_1", "joe@acme.test", "C-2", actor="operator")
+    session, seen = await worker.session(), []
+    for email in ("joe@acme.test", "nobody@acme.test"):
+        before = await _notices(worker)
+        assert await _ask(worker, session, email) is None
+        seen.append(await _notices(worker) - before)
+    assert seen == [1, 1]
+
+
+async def test_no_mailbox_is_filled_to_keep_a_notice_back(worker: Worker) -> None:
+    """Who knows the password, and has the owner sent mail after mail first, is told of even so."""
+    session = await worker.session()
+    for _ in range(HOURLY):
+        await worker.invitations.invite("tnt_1", MARY, "C-2", actor="operator")
+    await _change(worker, session)
+    assert (await worker.mail("password-changed")).recipient == MARY
+
+
+async def test_strangers_leave_the_owner_some_mails_whatever_forms_they_use(worker: Worker) -> None:
+    """All forms together send a stranger's wish to an address three times an hour; the owner's still go."""
+    await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)
+    joe, elsewhere = await worker.session("joe@acme.test"), "198.51.100.3"
+    await worker.session()
+    for _ in range(3):
+        assert await worker.recovery.forgot("tnt_1", MARY, "en", elsewhere) is None
+        await worker.errands.settled()
+    refused = await worker.account.ask_email_change(joe, GOOD, MARY, language="en", address=elsewhere)
+    assert refused is not None
+    assert await worker.recovery.forgot("tnt_1", MARY, "en", ADDRESS) is None
+    assert [mail.kind for mail in await worker.mails()] == ["reset"] * 4
 
 
 async def test_address_taken_meanwhile_is_refused(worker: Worker) -> None:

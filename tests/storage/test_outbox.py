@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select
 from structlog.testing import capture_logs
 
-from router.storage.outbox import DAILY, HOURLY, Mail, Outbox, identity_of
+from router.storage.outbox import DAILY, HOURLY, NOTICES, Mail, Outbox, identity_of
 from router.storage.schema import changes, outbox, tenants
 from router.storage.sealing import Sealer
 
@@ -23,9 +23,9 @@ LINK = f"https://acme.portal.example/-/reset?t={TOKEN}"
 SEALER = Sealer([bytes(range(32))])
 
 
-def mail(recipient: str = "ada@acme.test", tenant_id: str = "tnt_1") -> Mail:
+def mail(recipient: str = "ada@acme.test", tenant_id: str = "tnt_1", kind: str = "reset") -> Mail:
     """A mail with a link that must not get out."""
-    return Mail(tenant_id, "reset", recipient, "de", {"link": LINK, "minutes": 60})
+    return Mail(tenant_id, kind, recipient, "de", {"link": LINK, "minutes": 60})
 
 
 async def post(database: Database, now: float = NOW, **changed: str) -> bool:
@@ -116,6 +116,15 @@ async def test_bounds_are_for_one_tenant_and_one_recipient(database: Database) -
     assert not await post(database)
     assert await post(database, tenant_id="tnt_2")
     assert await post(database, recipient="grace@acme.test")
+
+
+@pytest.mark.parametrize("notice", sorted(NOTICES))
+async def test_a_full_mailbox_keeps_no_notice_back(database: Database, notice: str) -> None:
+    """Who had all mails that anyone gets is told of what was done to the account, within bounds as well."""
+    while await post(database):
+        pass
+    assert [await post(database, kind=notice) for _ in range(HOURLY + 1)] == [True] * HOURLY + [False]
+    assert not await post(database)
 
 
 async def test_a_burst_is_counted_one_by_one(database: Database) -> None:
