@@ -19,6 +19,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from router.certificates.deployment import Deployment
 from router.console.access import Access
 from router.console.application import build_console
 from router.console.budgets import Budgets
@@ -53,6 +54,7 @@ from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.rooms import Rooms, Storage, join_checker, join_rooms, open_storage
+from router.storage.workers import Workers
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
 from router.tenants.upstream_address import default_upstreams, refused
@@ -93,6 +95,8 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks = await stack.enter_async_context(house.tasks)
         tasks.start(storage.feed.run(), name="change feed")
         tasks.start(rooms.folder.run(), name="certificate folder")
+        deployment = Deployment(Workers(storage.database), rooms.keyring, storage.feed)
+        tasks.start(deployment.run(), name="deployment of certificates")
         tasks.start(rooms.sessions.run(), name="uses of sessions")
         tasks.start(rooms.links.run(), name="one-time links")
         tasks.start(tokens.run(), name="uses of tokens")

@@ -19,9 +19,8 @@ import time
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from router.certificates.names import wildcard_over
-from router.certificates.record import choose
+from router.certificates.record import SealedCertificate, choose
 from router.certificates.served import Contexts, Served
-from router.certificates.vault import SealedCertificate
 from router.errors import Unavailable
 from router.storage.lookup import Lookup
 from router.storage.waiting_room import WaitingRoom
@@ -92,6 +91,13 @@ class Keyring:
             if served is None:
                 raise
             return served
+
+    async def prepare(self, name: str) -> None:
+        """Build what serves ``name``, a hostname or a wildcard, before somebody asks for it.
+
+        Raises as ``find`` does.
+        """
+        await (self._wild if name.startswith("*.") else self._named).find(name)
 
     def drop(self, name: str, _sequence: int = 0) -> None:
         """Forget what serves ``name``, a hostname or a wildcard: its certificates changed.

@@ -33,6 +33,18 @@ class CertificateRecord:
     not_before: int
     not_after: int
     created_at: int
+    superseded_at: int | None = None
+    superseded_by: str | None = None
+    """The id of the one that took its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCertificate:
+    """A certificate as it is stored."""
+
+    record: CertificateRecord
+    chain_pem: str
+    sealed_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

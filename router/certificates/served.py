@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from router.certificates.record import CertificateRecord, Source, StoredCertificate
-    from router.certificates.vault import SealedCertificate
+    from router.certificates.record import (
+        CertificateRecord,
+        SealedCertificate,
+        Source,
+        StoredCertificate,
+    )
 
     Kept = SealedCertificate | StoredCertificate
 

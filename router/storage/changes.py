@@ -139,6 +139,11 @@ class ChangeFeed:
             if not more:
                 await self._bell.wait(self._period)
 
+    async def begun(self) -> None:
+        """Wait until the feed has read for the first time."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._read_at is not None)
+
     async def caught_up(self, sequence: int) -> None:
         """Wait until the feed has handed on everything up to ``sequence``."""
         async with self._moved:
