@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import aiohttp_jinja2
 import structlog
 from aiohttp import web
 
@@ -82,6 +83,7 @@ def build_portal(
     application = web.Application(
         middlewares=[Front(directory, error_pages).answer], client_max_size=MAX_FORM
     )
+    application[aiohttp_jinja2.APP_KEY] = renderer.themes.environment
     application.add_routes(
         [
             *_pages(desk, use_cases),

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp_jinja2 import render_string
 
 from router.portal.forms import CSRF_COOKIE, CSRF_FIELD
 from router.portal.languages import VARY, language_facts, texts_for
@@ -78,7 +79,12 @@ class Pages:
             "csrf": pair.token,
             "here": here if here is not None else request.raw_path,
         }
-        page = self._renderer.render(visitor.tenant, template, known | dict(facts))
+        page = self._renderer.render(
+            visitor.tenant,
+            template,
+            known | dict(facts),
+            lambda name, context: render_string(name, request, context),
+        )
         headers = {"Content-Security-Policy": page.csp, "Vary": VARY}
         response = web.Response(
             status=status, text=page.text, content_type="text/html", charset="utf-8", headers=headers
