@@ -16,8 +16,9 @@ from router.certificates.vault import Vault
 from router.identity.sessions import key_of
 from router.storage.bell import PollBell
 from router.storage.database import Database
+from router.storage.key_file import read_or_create_keys
 from router.storage.schema import claims, new_id, sessions, tenants, users
-from router.storage.sealing import Sealer, load_or_create_key
+from router.storage.sealing import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ async def _add_certificates(address: str, data: Path, owners: dict[str, str]) ->
     authority = trustme.CA()
     database = Database(address)
     await database.open()
-    vault = Vault(database, PollBell(), Sealer([load_or_create_key(data / "encryption.key")]))
+    vault = Vault(database, PollBell(), Sealer(read_or_create_keys(data / "encryption.key")))
     for hostname, tenant in owners.items():
         leaf = authority.issue_cert(hostname)
         chain = b"".join(block.bytes() for block in leaf.cert_chain_pems)

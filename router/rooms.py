@@ -33,12 +33,13 @@ from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
 from router.storage.cache import Cache, MemoryCache, RedisCache
 from router.storage.changes import ChangeFeed
 from router.storage.database import Database
+from router.storage.encryption_keys import encryption_keys
 from router.storage.leases import Lease
 from router.storage.migrate import migrate
 from router.storage.notices import Notices
 from router.storage.outbox import Outbox
 from router.storage.schema import new_id
-from router.storage.sealing import Sealer, load_or_create_key
+from router.storage.sealing import Sealer
 from router.tenants.checker import LEASE, LEASE_LIFE, Checker
 from router.tenants.checks import Checks
 from router.tenants.directory import Directory
@@ -80,7 +81,7 @@ async def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
     stack.push_async_callback(counters.close)
     bell = _bell(settings)
     stack.push_async_callback(bell.close)
-    keys = settings.sealing_keys or (load_or_create_key(settings.key_file),)
+    keys = await encryption_keys(database, settings.sealing_keys, settings.key_file)
     return Storage(database, redis, counters, bell, ChangeFeed(database, bell), keys, Sealer(keys))
 
 

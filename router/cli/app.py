@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, mail, tenant, theme, token, user
+from router.cli import certificate, domain, keys, mail, tenant, theme, token, user
 from router.cli.demo import demo
 from router.cli.explain import explain
 from router.cli.migrate import migrate
@@ -44,6 +44,7 @@ app.command(domain.app)
 app.command(user.app)
 app.command(token.app)
 app.command(mail.app)
+app.command(keys.app)
 app.command(explain)
 
 

@@ -23,10 +23,15 @@ from router.observe import logs
 from router.settings import Settings, load_settings
 from router.storage.bell import Bell, PollBell, RedisBell
 from router.storage.database import Database
-from router.storage.sealing import Sealer, load_or_create_key
+from router.storage.encryption_keys import check
+from router.storage.key_file import read_keys, read_or_create_keys
+from router.storage.sealed import Uses, uses
+from router.storage.sealing import Sealer
 from router.tenants.registry import Registry
 
 if TYPE_CHECKING:
+    from router.certificates.standings import Standings
+    from router.certificates.uploads import Uploads
     from router.certificates.vault import Vault
     from router.identity.passwords import Passwords
     from router.identity.sessions import Sessions
@@ -44,6 +49,7 @@ class Stores:
     settings: Settings
     database: Database
     bell: Bell
+    sealed: Uses
 
     @cached_property
     def registry(self) -> Registry:
@@ -65,9 +71,33 @@ class Stores:
         return Vault(self.database, self.bell, self.sealer)
 
     @cached_property
+    def uploads(self) -> Uploads:
+        """The uploads of certificates, judged and kept."""
+        from router.certificates.uploads import Uploads  # noqa: PLC0415 - the same
+
+        return Uploads(self.database, self.vault)
+
+    @cached_property
+    def standings(self) -> Standings:
+        """Where certificates stand."""
+        from router.certificates.standings import Standings  # noqa: PLC0415 - the same
+
+        return Standings(self.database)
+
+    @cached_property
     def sealer(self) -> Sealer:
-        """What seals private keys and mails. The encryption key is read, or made, now."""
-        return Sealer(self.settings.sealing_keys or (load_or_create_key(self.settings.key_file),))
+        """What seals private keys and mails; the first key is made now.
+
+        Raises ``BadSettings`` when the keys are not those that the database needs: what is sealed by anybody
+        else's would open nowhere.
+        """
+        check(self.sealed, self.keys, self.settings.key_file)
+        return Sealer(self.keys or read_or_create_keys(self.settings.key_file))
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The encryption keys, unchecked; none where there are none yet. Raises ``BadSettings``."""
+        return self.settings.sealing_keys or read_keys(self.settings.key_file)
 
     @cached_property
     def domains(self) -> Domains:
@@ -128,7 +158,7 @@ async def opened(settings: Settings | None = None) -> AsyncIterator[Stores]:
         await _check_tables(database)
         bell: Bell = RedisBell(settings.redis_url) if settings.redis_url else PollBell()
         stack.push_async_callback(bell.close)
-        yield Stores(settings, database, bell)
+        yield Stores(settings, database, bell, await uses(database))
 
 
 def actor() -> str:

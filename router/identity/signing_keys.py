@@ -32,6 +32,7 @@ from sqlalchemy import delete, insert, select, update
 from router.errors import Unavailable
 from router.storage.changes import record
 from router.storage.schema import signing_keys
+from router.storage.sealed import SIGNING_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,7 +158,7 @@ class SigningKeys:
             insert(signing_keys).values(
                 id=key_id,
                 public_jwk=_public_jwk(private, key_id),
-                sealed_key=self._sealer.seal(plain, identity=_identity(key_id)),
+                sealed_key=self._sealer.seal(plain, identity=SIGNING_KEYS.identity(key_id)),
                 created_at=now,
                 used_from=used_from,
                 used_until=used_from + ROTATED_EVERY,
@@ -165,7 +166,9 @@ class SigningKeys:
         )
 
     def _opened(self, row: Row[tuple[object, ...]]) -> SigningKey:
-        private = load_der_private_key(self._sealer.open(row.sealed_key, identity=_identity(row.id)), None)
+        private = load_der_private_key(
+            self._sealer.open(row.sealed_key, identity=SIGNING_KEYS.identity(row.id)), None
+        )
         if not isinstance(private, EllipticCurvePrivateKey):
             raise Unavailable("bad_signing_key", f"The signing key {row.id} is not an elliptic curve key.")
         header = json.dumps({"alg": "ES256", "kid": row.id, "typ": "JWT"}, separators=(",", ":"))
@@ -191,10 +194,6 @@ async def _serves_until(connection: AsyncConnection, used_from: int, used_until:
 def _complete(starts: Sequence[int], now: float) -> bool:
     """Whether there is a key in use and one to follow it."""
     return len(starts) > 1 and starts[-1] > now
-
-
-def _identity(key_id: str) -> str:
-    return f"signing-key:{key_id}"
 
 
 def _public_jwk(private: EllipticCurvePrivateKey, key_id: str) -> dict[str, str]:

@@ -6,14 +6,10 @@ identity of its record is authenticated with it, so a sealed key that was moved 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import os
 import secrets
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -21,15 +17,18 @@ from router.errors import BadSettings, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-_log = structlog.get_logger(__name__)
 
 KEY_SIZE: Final = 32
-_VERSION = b"\x01"
-_ID_SIZE = 4
-_NONCE_SIZE = 12
-_HEAD_SIZE = 1 + _ID_SIZE + _NONCE_SIZE
+VERSION: Final = b"\x01"
+"""The first octet of a sealed value: in which way it is sealed."""
+
+_ID_SIZE: Final = 4
+_NONCE_SIZE: Final = 12
+
+HEAD_SIZE: Final = 1 + _ID_SIZE
+"""Octets of a sealed value that say how, and with which key, it was sealed."""
+
+_PREFIX_SIZE: Final = HEAD_SIZE + _NONCE_SIZE
 
 
 class Sealer:
@@ -44,15 +43,20 @@ class Sealer:
             raise BadSettings(
                 "bad_encryption_key", f"Encryption keys are {KEY_SIZE} octets each, one at least."
             )
-        self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
-        self._first = _key_id(keys[0])
+        self._ciphers = {bytes.fromhex(key_id(key)): AESGCM(key) for key in keys}
+        self._first = bytes.fromhex(key_id(keys[0]))
 
     def __repr__(self) -> str:
         return f"<Sealer of {len(self._ciphers)} keys>"
 
+    @property
+    def head(self) -> bytes:
+        """What every value begins with that is sealed now."""
+        return VERSION + self._first
+
     def seal(self, plaintext: bytes, *, identity: str) -> bytes:
         """Seal a value for the record that ``identity`` names."""
-        head = _VERSION + self._first
+        head = self.head
         nonce = secrets.token_bytes(_NONCE_SIZE)
         return head + nonce + self._ciphers[self._first].encrypt(nonce, plaintext, head + identity.encode())
 
@@ -62,8 +66,8 @@ class Sealer:
         Raises ``BadSettings("encryption_key_missing")`` when the key it was sealed with is not among ours,
         and ``Unavailable("sealed_value_damaged")`` when it was altered or belongs to another record.
         """
-        head, nonce = sealed[: 1 + _ID_SIZE], sealed[1 + _ID_SIZE : _HEAD_SIZE]
-        if len(sealed) < _HEAD_SIZE or head[:1] != _VERSION:
+        head, nonce = sealed[:HEAD_SIZE], sealed[HEAD_SIZE:_PREFIX_SIZE]
+        if len(sealed) < _PREFIX_SIZE or head[:1] != VERSION:
             raise Unavailable("sealed_value_damaged", f"What is stored for {identity} is not a sealed value.")
         cipher = self._ciphers.get(head[1:])
         if cipher is None:
@@ -73,7 +77,7 @@ class Sealer:
                 "add the former key behind the current one, or restore the key file from its backup.",
             )
         try:
-            return cipher.decrypt(nonce, sealed[_HEAD_SIZE:], head + identity.encode())
+            return cipher.decrypt(nonce, sealed[_PREFIX_SIZE:], head + identity.encode())
         except InvalidTag as fault:
             raise Unavailable(
                 "sealed_value_damaged", f"What is stored for {identity} was altered."
@@ -81,55 +85,14 @@ class Sealer:
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether it was sealed with the first key; if not, seal it anew before the old key is retired."""
-        return sealed[: 1 + _ID_SIZE] == _VERSION + self._first
+        return sealed[:HEAD_SIZE] == self.head
 
 
-def _key_id(key: bytes) -> bytes:
-    return hashlib.sha256(b"tenant-router key id\0" + key).digest()[:_ID_SIZE]
+def key_id(key: bytes) -> str:
+    """Answer the id that a key goes by, in values and in what people are told: 8 hexadecimal digits."""
+    return hashlib.sha256(b"tenant-router key id\0" + key).hexdigest()[: 2 * _ID_SIZE]
 
 
-def load_or_create_key(path: Path) -> bytes:
-    """Read the key file, or make one that its owner alone can read; of several processes, one makes it.
-
-    It holds the key as the settings would, in base64url.
-
-    Raises ``BadSettings("bad_key_file")`` for a file that cannot be used.
-    """
-    try:
-        if not path.exists():
-            _create_key(path)
-        if path.stat().st_mode & 0o077:
-            raise BadSettings("bad_key_file", f"{path} can be read by others: run chmod 600 {path}.")
-        key = _decoded(path.read_bytes())
-    except OSError as fault:
-        raise BadSettings("bad_key_file", f"The key file {path} cannot be used: {fault.strerror}.") from fault
-    if len(key) != KEY_SIZE:
-        raise BadSettings(
-            "bad_key_file", f"{path} holds no key of {KEY_SIZE} octets in base64url; restore its backup."
-        )
-    return key
-
-
-def _decoded(text: bytes) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text.strip())
-    except binascii.Error:
-        return b""
-
-
-def _create_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(base64.urlsafe_b64encode(secrets.token_bytes(KEY_SIZE)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # whole or not at all, and never over a key that another process made meanwhile
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink(missing_ok=True)
-    _log.warning(
-        "encryption key made; back it up, without it no stored private key can be opened", path=str(path)
-    )
+def key_id_of(sealed: bytes) -> str:
+    """Answer the id of the key that a value was sealed with, from its first ``HEAD_SIZE`` octets."""
+    return sealed[1:HEAD_SIZE].hex()

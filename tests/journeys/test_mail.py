@@ -19,8 +19,9 @@ from router.serve import assembled
 from router.settings import load_settings
 from router.storage.bell import SqliteBell
 from router.storage.database import Database
+from router.storage.key_file import read_keys
 from router.storage.outbox import Mail, Outbox
-from router.storage.sealing import Sealer, load_or_create_key
+from router.storage.sealing import Sealer
 from tests.journeys.node import DOMAIN, running_node
 from tests.waiting import until
 
@@ -40,7 +41,7 @@ async def post(node: Node, recipient: str) -> None:
     database, bell = Database(settings.database_url), SqliteBell(settings.database_url)
     facts: dict[str, str | int] = {"token": TOKEN, "expires_at": int(time.time()) + 3600}
     async with database.write() as connection:
-        outbox = Outbox(Sealer([load_or_create_key(settings.key_file)]))
+        outbox = Outbox(Sealer(read_keys(settings.key_file)))
         assert await outbox.post(connection, Mail(tenant.id, "reset", recipient, "de", facts), time.time())
     await bell.ring()
     await bell.close()

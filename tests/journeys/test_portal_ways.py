@@ -15,8 +15,9 @@ from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
 from router.storage.bell import SqliteBell
 from router.storage.database import Database
+from router.storage.key_file import read_keys
 from router.storage.outbox import Outbox
-from router.storage.sealing import Sealer, load_or_create_key
+from router.storage.sealing import Sealer
 from router.tenants.form import TenantForm
 from tests.journeys.node import DOMAIN, PASSWORD, running_node
 from tests.journeys.portal_browser import Browser, Mailbox, hidden, target
@@ -93,7 +94,7 @@ def invite(node: Node, address: str, customer: str) -> None:
         bell, passwords = SqliteBell(settings.database_url), Passwords(memory_kib=64, passes=1)
         links = Links(database)
         newcomers = Newcomers(database, bell, links, passwords)
-        outbox = Outbox(Sealer([load_or_create_key(settings.key_file)]))
+        outbox = Outbox(Sealer(read_keys(settings.key_file)))
         tenant = (await node.registry.get("acme")).tenant
         invitations = Invitations(database, bell, outbox, links, newcomers)
         await invitations.invite(tenant.id, address, customer, actor="test")
@@ -109,7 +110,7 @@ def invoice_link(node: Node, slug: str, customer: str) -> str:
 
     async def get() -> str:
         database = Database(node.settings.database_url)
-        keys = [load_or_create_key(node.settings.key_file)]
+        keys = read_keys(node.settings.key_file)
         tenant = (await node.registry.get(slug)).tenant
         link = await InvoiceLinks(database, Links(database), keys).get(tenant.id, customer)
         await database.close()
