@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from router.cli.output import when
 from router.hostname import Hostname
-from router.tenants.claims import SERVED, Claim
+from router.tenants.claims import SERVED, Claim, ClaimState
+from router.tenants.story import ends_at, tell
 
 if TYPE_CHECKING:
     from router.certificates.record import CertificateRecord
@@ -82,13 +83,11 @@ def first_wrong(facts: Facts, now: float) -> Fault | None:
 
 
 def _with_claim(facts: Facts) -> Fault | None:
-    name, claim = facts.hostname, facts.claim
+    claim = facts.claim
     if claim is None:
         return _with_nobody(facts)
-    if claim.state not in SERVED:
-        hint = f"tenant-router domain activate {name} --reason …"
-        sentence = f"The claim of tenant {claim.slug} is {claim.state.value}, not active. See: {hint}"
-        return Fault("claim_not_active", sentence)
+    if (fault := _with_proof(facts, claim)) is not None:
+        return fault
     if facts.record is not None and facts.record.tenant.status == "suspended":
         hint = f"tenant-router tenant resume {claim.slug}"
         return Fault("tenant_suspended", f"Tenant {claim.slug} is suspended. See: {hint}")
@@ -98,13 +97,28 @@ def _with_claim(facts: Facts) -> Fault | None:
     return None
 
 
+def _with_proof(facts: Facts, claim: Claim) -> Fault | None:
+    """Tell what the claim lacks, in the words of ``domain status``."""
+    story = tell(claim, facts.record.cname_target) if facts.record else ""
+    if claim.state not in SERVED:
+        hint = f"tenant-router domain activate {claim.hostname} --reason …"
+        stands = f"The claim of tenant {claim.slug} is {claim.state.value}, not active."
+        return Fault("claim_not_active", f"{stands} {story} To vouch for it: {hint}")
+    if claim.state is ClaimState.MOVED:
+        until = f"{claim.hostname} answers until {when(ends_at(claim) or 0)}, and is released then."
+        return Fault("proof_missing", f"{until} {story}")
+    if claim.code == "not_here_yet":
+        return Fault("not_here_yet", str(story))
+    return None
+
+
 def _with_nobody(facts: Facts) -> Fault:
     name = facts.hostname
     if facts.claims:
         slugs = ", ".join(claim.slug for claim in facts.claims)
         return Fault("claimed_by_several", f"{name} is claimed by {slugs}, and none of them holds it.")
     below = name.is_under(facts.platform_domain)
-    hint = "tenant list" if below else f"tenant set SLUG --external-domain {name}"
+    hint = "tenant list" if below else f"domain add SLUG {name}"
     return Fault("no_tenant", f"No tenant has {name}. See: tenant-router {hint}")
 
 

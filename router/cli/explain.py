@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from router.edge.dial import Target
     from router.edge.resolver import Resolver
     from router.settings import Settings
+    from router.tenants.claims import Claim
     from router.tenants.rows import TenantRecord
     from router.tenants.tenant import Tenant, Upstream
 
@@ -224,7 +225,7 @@ def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -
             "maintenance": record.tenant.forwarding.maintenance,
         },
         "address": record and portal_url(record.tenant.hostname, public_port),
-        "claim": claim and described_claim(claim),
+        "claim": claim and described_claim(claim) | {"proof": claim.proof, "code": claim.code},
         "certificate": _described_certificate(shown, now) if isinstance(shown, Shown) else None,
         "upstreams": [{"url": probe.url, "answers": probe.fault or "yes"} for probe in facts.probes],
         "files_not_taken": list(facts.file_faults),
@@ -238,7 +239,7 @@ def _told(facts: Facts, now: float) -> Record:
     told: dict[str, object] = {
         "hostname": facts.hostname,
         "tenant": "none: the API answers here" if facts.is_admin else record and _named(record),
-        "claim": claim and f"{claim.state.value} ({claim.kind})",
+        "claim": claim and _told_claim(claim),
     }
     if isinstance(shown, Shown):
         left = int((shown.not_after - now) // _DAY)
@@ -255,6 +256,11 @@ def _told(facts: Facts, now: float) -> Record:
     if facts.file_faults:
         told["files not taken"] = list(facts.file_faults)
     return told
+
+
+def _told_claim(claim: Claim) -> str:
+    proof = f", proved by {claim.proof}" if claim.proof in ("cname", "txt") else ""
+    return f"{claim.state.value} ({claim.kind}{proof})"
 
 
 def _named(record: TenantRecord) -> str:

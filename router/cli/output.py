@@ -29,17 +29,19 @@ class Exit(IntEnum):
     """How a command ends, for scripts."""
 
     OK = 0
-    WRONG = 1  # explain or theme check found something wrong
+    WRONG = 1  # explain, domain verify, theme check or keys found something wrong
     USAGE = 2
     BAD_INPUT = 3
     NOT_FOUND = 4
     CONFLICT = 5
     UNAVAILABLE = 6
+    TIMED_OUT = 7  # what was waited for did not come
 
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 explain or theme check found something wrong; 2 usage; 3 bad input or settings; "
-    "4 not found; 5 conflict; 6 unavailable (database, Redis, disk)."
+    "Exit codes: 0 done; 1 explain, domain verify, theme check or keys found something wrong; 2 usage; "
+    "3 bad input or settings; 4 not found; 5 conflict; 6 unavailable (database, Redis, disk); "
+    "7 domain wait waited in vain."
 )
 
 _EXITS: Final[Sequence[tuple[type[RouterError], Exit]]] = (

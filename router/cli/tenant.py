@@ -14,6 +14,7 @@ from router.hostname import port_suffix
 from router.settings import Settings, load_settings
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.form import TenantForm
+from router.tenants.story import tell
 from router.tenants.upstream_address import spelled
 
 if TYPE_CHECKING:
@@ -248,11 +249,12 @@ def portal_url(hostname: str, public_port: int) -> str:
 
 
 def _answer(record: TenantRecord, settings: Settings, said: str, *, as_json: bool) -> None:
-    waiting = [claim for claim in record.claims if claim.state in (ClaimState.PENDING, ClaimState.CONFLICT)]
+    waits = (ClaimState.PENDING, ClaimState.VERIFYING, ClaimState.CONFLICT)
     steps = [
-        f"{claim.hostname} is {claim.state.value}. To vouch that it is the tenant's: "
-        f"tenant-router domain activate {claim.hostname} --reason …"
-        for claim in waiting
+        f"{claim.hostname} is {claim.state.value}. {tell(claim, record.cname_target)} "
+        f"Or vouch that it is the tenant's: tenant-router domain activate {claim.hostname} --reason …"
+        for claim in record.claims
+        if claim.state in waits
     ]
     address = portal_url(record.tenant.hostname, settings.public_port)
     answer(described(record, settings), said, f"Portal address: {address}", *steps, as_json=as_json)

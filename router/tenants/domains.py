@@ -85,14 +85,25 @@ class Domains:
             wanted.append(tenants.c.slug == slug)
         async with self._database.read() as connection:
             found = await find_claims(connection, *wanted)
-            return [Standing(claim, await self._target(connection, claim)) for claim in found]
+            labels = dict((await connection.execute(select(tenants.c.id, tenants.c.cname_label))).tuples())
+        return [
+            Standing(claim, cname_target(labels[claim.tenant_id], self._platform_domain)) for claim in found
+        ]
 
     async def status(self, raw: str, *, slug: str | None = None) -> Standing:
-        """How a claim stands, from what is stored: nobody is asked."""
+        """How a claim stands, from what is stored: nobody is asked. One that was given up is told of, too."""
         hostname = check_external_hostname(raw, self._platform_domain)
         async with self._database.read() as connection:
             found = await find_claims(connection, claims.c.hostname == hostname)
+            former = [claim for claim in found if slug in (None, claim.slug)]
+            if former and all(claim.state is ClaimState.RELEASED for claim in former):
+                latest = max(former, key=lambda claim: claim.updated_at)
+                return await self._standing(connection, latest)
             return await self._standing(connection, chosen(found, hostname, slug))
+
+    async def again(self, standing: Standing) -> Standing:
+        """How the same claim stands now. Raises ``NotFound`` when the tenant is gone."""
+        return await self.status(standing.claim.hostname, slug=standing.claim.slug)
 
     async def verify(self, raw: str, *, actor: str, slug: str | None = None) -> Standing:
         """Look for the proof now, and begin the schedule of checks anew.

@@ -69,7 +69,7 @@ def test_nothing_is_wrong_when_nothing_is() -> None:
 @pytest.mark.parametrize(
     ("facts", "code", "words"),
     [
-        (replace(GOOD, claim=None, claims=(), record=None), "no_tenant", f"--external-domain {NAME}"),
+        (replace(GOOD, claim=None, claims=(), record=None), "no_tenant", f"domain add SLUG {NAME}"),
         (replace(GOOD, claim=None, claims=(OTHER, CLAIM), record=None), "claimed_by_several", "globex, acme"),
         (replace(GOOD, claim=OTHER), "claim_not_active", f"domain activate {NAME}"),
         (replace(GOOD, record=SUSPENDED), "tenant_suspended", "tenant resume acme"),
