@@ -99,23 +99,28 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
 
 
 async def _shown(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Shown | Fault | None:
-    """Ask the keyring itself, as a handshake would."""
-    from router.certificates.keyring import Keyring  # noqa: PLC0415 - see explain
-    from router.storage.changes import ChangeFeed  # noqa: PLC0415 - see explain
-
-    keyring = Keyring(stores.vault, folder, ChangeFeed(stores.database, stores.bell), capacity=1)
     try:
-        served = await keyring.find(hostname)
+        served = await _served(hostname, stores, folder)
     except BadSettings as fault:  # the key that seals certificates is not the one they were sealed with
         return Fault(fault.code, fault.sentence)
-    finally:
-        await keyring.close()
     if served is None:
         return None
     names, covers = tuple(sorted(served.names)), served.covers(hostname)
     why = await _why(served, hostname, stores)
     best, *beside = served.records
     return Shown(best.id, names, best.not_after, covers, why, best.key_type, tuple(beside))
+
+
+async def _served(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Served | None:
+    """Ask the keyring itself, as a handshake would."""
+    from router.certificates.keyring import Keyring  # noqa: PLC0415 - see explain
+    from router.storage.changes import ChangeFeed  # noqa: PLC0415 - see explain
+
+    keyring = Keyring(stores.vault, folder, ChangeFeed(stores.database, stores.bell), capacity=1)
+    try:
+        return await keyring.find(hostname)
+    finally:
+        await keyring.close()
 
 
 async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
