@@ -67,7 +67,6 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "The name servers that the router asks cannot be reached.",
         "A platform operator checks ROUTER_DOMAIN_RESOLVERS.",
     ),
-    "dns_garbled": ("The name servers answered something that is no DNS answer.", _SERVERS),
     "held_by_another": (
         "It is proved, but another tenant holds {host} and has proof too.",
         "Whoever runs the DNS of {host} removes the other tenant's record, or a platform operator decides.",

@@ -7,27 +7,33 @@ import socket
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dnslib import AAAA, CLASS, CNAME, QTYPE, RCODE, RR, A, DNSRecord
+from dnslib import AAAA, CLASS, CNAME, QTYPE, RCODE, RR, TXT, A, DNSRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_DATA = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
+_DATA = {"A": A, "AAAA": AAAA, "CNAME": CNAME, "TXT": lambda data: TXT(data.split("|"))}
 
 
 class NameServer(asyncio.DatagramProtocol):
     """Answers for the names in ``records``: lines as ``A 192.0.2.1 60``, of kind, data and time to live.
 
-    Of other names it says NXDOMAIN, of those in ``failing`` SERVFAIL, of those in ``silent`` nothing; a kind
+    ``TXT one|two 60`` is one record of two strings. Of other names it says NXDOMAIN, of those in ``failing``
+    SERVFAIL, in ``refusing`` REFUSED, in ``garbling`` nonsense, and of those in ``silent`` nothing; a kind
     may be named too, as in ``AAAA erp.example.``. ``asked`` are the questions, ``over_tcp`` those over TCP;
-    with ``cut`` every answer over UDP is truncated.
+    with ``cut`` every answer over UDP is truncated, and with ``mute_tcp`` nothing is said over TCP. A
+    ``terse`` one leaves it to the asker to follow aliases.
     """
 
     def __init__(self) -> None:
         self.records: dict[str, list[str]] = {}
         self.failing: set[str] = set()
         self.silent: set[str] = set()
+        self.refusing: set[str] = set()
+        self.garbling: set[str] = set()
         self.cut = False
+        self.mute_tcp = False
+        self.terse = False
         self.asked: list[str] = []
         self.over_tcp: list[str] = []
         self._tcp = socket.create_server(("127.0.0.1", 0))
@@ -66,6 +72,8 @@ class NameServer(asyncio.DatagramProtocol):
         if reply is None:
             return
         packed = reply.pack()
+        if self._concerns(DNSRecord.parse(data), self.garbling):
+            packed = packed[:12] + b"\xff" * 9
         if self.cut or len(packed) > 512:
             reply.rr = []
             reply.header.tc = 1
@@ -78,7 +86,7 @@ class NameServer(asyncio.DatagramProtocol):
             question = DNSRecord.parse(await reader.readexactly(length))
             self.over_tcp.append(str(question.q.qname))
             reply = self._reply(question)
-            if reply is not None:
+            if reply is not None and not self.mute_tcp:
                 packed = reply.pack()
                 writer.write(len(packed).to_bytes(2, "big") + packed)
                 await writer.drain()
@@ -87,24 +95,31 @@ class NameServer(asyncio.DatagramProtocol):
     def _reply(self, question: DNSRecord) -> DNSRecord | None:
         name, kind = str(question.q.qname).lower(), QTYPE[question.q.qtype]
         self.asked.append(f"{kind} {name}")
-        if {name, f"{kind} {name}"} & self.silent:
+        if self._concerns(question, self.silent):
             return None
         reply = question.reply()
-        if {name, f"{kind} {name}"} & self.failing:
+        if self._concerns(question, self.failing):
             reply.header.rcode = RCODE.SERVFAIL
+        elif self._concerns(question, self.refusing):
+            reply.header.rcode = RCODE.REFUSED
         elif name not in self.records:
             reply.header.rcode = RCODE.NXDOMAIN
         else:
             self._fill(reply, name, kind)
         return reply
 
+    @staticmethod
+    def _concerns(question: DNSRecord, names: set[str]) -> bool:
+        name, kind = str(question.q.qname).lower(), QTYPE[question.q.qtype]
+        return bool({name, f"{kind} {name}"} & names)
+
     def _fill(self, reply: DNSRecord, name: str, kind: str) -> None:
-        for record in self.records.get(name, []):
+        for record in self.records.get(name.lower(), []):
             own, data, ttl = record.split()
             if own in {kind, "CNAME"}:
                 answer = RR(name, getattr(QTYPE, own), CLASS.IN, int(ttl), _DATA[own](data))
                 reply.add_answer(answer)
-            if own == "CNAME":
+            if own == "CNAME" and not self.terse and len(reply.rr) < 8:
                 self._fill(reply, data, kind)
 
 
