@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from router.certificates import judge
-from router.certificates.chain import find_leaf, order
+from router.certificates.chain import find_leaf, is_root, order
 from router.certificates.faults import BadBundle, BundleWarning, refusal, warning
 from router.certificates.judge import KeyType
 from router.certificates.material import PrivateKey, read
@@ -120,6 +120,14 @@ class Bundle:
     def covers(self, hostname: str) -> bool:
         """Whether it may answer for ``hostname``: by its own name or a one-label wildcard."""
         return covers(self.names, hostname)
+
+
+def remarks_on(chain_pem: str, now: float) -> tuple[list[x509.Certificate], tuple[BundleWarning, ...]]:
+    """Read a chain that was stored, and say of it what its owner should know at ``now`` (unix seconds)."""
+    chain = x509.load_pem_x509_certificates(chain_pem.encode("ascii"))
+    anchored = len(chain) > 1 or is_root(chain[0])
+    _, remarks = judge.names_of(chain[0])
+    return chain, (*remarks, *judge.warnings_about(chain, now, anchored=anchored))
 
 
 def pem_of(chain: Sequence[x509.Certificate]) -> str:

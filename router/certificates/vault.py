@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from router.certificates.context import build_context
@@ -244,7 +244,11 @@ class Vault:
         self, connection: AsyncConnection, replaced: Iterable[CertificateRecord], by: str
     ) -> None:
         ids = [each.id for each in replaced]
-        values = {"state": "superseded", "superseded_at": int(self._clock()), "superseded_by": by}
+        theirs = select(func.max(certificates.c.superseded_at)).where(certificates.c.superseded_by == by)
+        latest = await connection.scalar(theirs) or 0
+        # Later than what it took the place of before, within one second too: a rollback goes by the latest.
+        at = max(int(self._clock()), latest + 1)
+        values = {"state": "superseded", "superseded_at": at, "superseded_by": by}
         await connection.execute(update(certificates).where(certificates.c.id.in_(ids)).values(values))
 
     async def _left_bare(self, connection: AsyncConnection, record: CertificateRecord) -> tuple[str, ...]:
