@@ -53,7 +53,7 @@ from router.portal.images import Images
 from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
-from router.rooms import Rooms, Storage, join_checker, join_rooms, open_storage
+from router.rooms import Rooms, Storage, join_checker, join_expiry, join_rooms, open_storage
 from router.storage.workers import Workers
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
@@ -97,6 +97,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         tasks.start(rooms.folder.run(), name="certificate folder")
         deployment = Deployment(Workers(storage.database), rooms.keyring, storage.feed)
         tasks.start(deployment.run(), name="deployment of certificates")
+        tasks.start(join_expiry(settings, storage, rooms).run(), name="certificates that end")
         tasks.start(rooms.sessions.run(), name="uses of sessions")
         tasks.start(rooms.links.run(), name="one-time links")
         tasks.start(tokens.run(), name="uses of tokens")
@@ -173,7 +174,8 @@ def _delivery(settings: Settings, storage: Storage, renderer: Renderer, health: 
         return None
     sender = sender_of(settings.sender)
     find = partial(tenant_by_id, storage.database)
-    mails = Mails(renderer, find, public_port=settings.public_port)
+    port, domain = settings.public_port, settings.platform_domain
+    mails = Mails(renderer, find, public_port=port, platform_domain=domain)
     letters = Letters(storage.sealer, mails.compose, sender)
     transport = transport_of(settings.smtp_url, sender)
     delivery = Delivery(Queue(storage.database), letters, transport, storage.feed)
@@ -258,7 +260,14 @@ def _limits(settings: Settings) -> Limits:
 @asynccontextmanager
 async def _on_private_socket(application: web.Application) -> AsyncIterator[str]:
     """Serve a plane where only this user's processes reach it; answer the socket's path."""
-    runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(
+        application,
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=1,
+        # No form and no call is compressed; and what cannot be unpacked fails after the answer, in the log.
+        auto_decompress=False,
+    )
     with tempfile.TemporaryDirectory(prefix="tenant-router-") as folder:  # made with mode 0700
         path = str(Path(folder) / "plane.sock")
         try:

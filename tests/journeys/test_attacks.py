@@ -12,10 +12,12 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+import pytest
 from structlog.testing import capture_logs
 
 from router.edge.visit import Door
 from router.identity.sessions import key_of
+from tests.journeys import portals
 from tests.journeys.node import running_node
 from tests.journeys.upstream import PATIENCE
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tests.journeys.node import Node
     from tests.journeys.upstream import Conversation, RecordingUpstream
 
+_FORM = b"Content-Type: application/x-www-form-urlencoded"
 _PIECE = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
 
 
@@ -119,6 +122,23 @@ def test_a_worker_without_descriptors_waits_for_some(node: Node) -> None:
         stranger.settimeout(PATIENCE)
         stranger.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
         assert stranger.recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd"])
+def test_a_body_that_cannot_be_unpacked_is_not_unpacked(
+    node: Node, caplog: pytest.LogCaptureFixture, coding: bytes
+) -> None:
+    """A form that says it is compressed is refused, and no stranger writes tracebacks into the log by it."""
+    coded = (_FORM, b"Content-Encoding: " + coding)
+    for origin in (b"https://evil.example", b"https://" + node.host.encode()):
+        request = portals.request(
+            node.host, *coded, b"Origin: " + origin, method=b"POST", target=b"/-/sign-in", body=b"junk" * 99
+        )
+        with node.connect() as stranger:
+            assert stranger.ask(request).status == 403
+    with node.connect() as other:
+        assert other.ask(node.get("/-/sign-in", signed_in=False)).status == 200
+    assert [line.name for line in caplog.records if line.levelname == "ERROR"] == []
 
 
 def test_a_session_that_ends_while_a_websocket_opens_opens_none(
