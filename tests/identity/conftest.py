@@ -235,6 +235,8 @@ def outage(request: pytest.FixtureRequest, database: Database, database_url: str
 
 @asynccontextmanager
 async def _sqlite_away(path: str, database: Database) -> AsyncIterator[None]:
+    while database._engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110, SLF001 - no event
+        await asyncio.sleep(0)  # what is in use now would be left to the garbage collector, with a warning
     await database.close()
     aside = f"{path}.aside"
     await asyncio.to_thread(os.rename, path, aside)

@@ -58,7 +58,7 @@ async def test_one_customer_is_chosen_from_the_start(worker: Worker) -> None:
 
 
 async def test_choice_reaches_every_worker(
-    worker: Worker, new_worker: Callable[..., Worker], cache: Cache
+    cache: Cache, worker: Worker, new_worker: Callable[..., Worker]
 ) -> None:
     """A chosen customer is known here at once and on other workers by the feed, and can be changed."""
     await worker.users.add_customer((await _mary(worker)).id, "C-2")

@@ -115,7 +115,7 @@ async def test_user_of_another_tenant_gets_no_session(worker: Worker) -> None:
 
 @pytest.mark.parametrize("reason", ["sign-out", "user", "tenant", "disabled", "password"])
 async def test_revocation_reaches_every_worker(
-    worker: Worker, new_worker: Callable[..., Worker], cache: Cache, reason: str
+    cache: Cache, worker: Worker, new_worker: Callable[..., Worker], reason: str
 ) -> None:
     """However a session ends, every worker forgets it by the change feed, whatever a cache still holds."""
     token = await worker.signed_in()
@@ -141,7 +141,7 @@ async def test_revocation_reaches_every_worker(
 
 
 async def test_revocation_is_immediate_where_it_was_asked_for(
-    new_worker: Callable[..., Worker], cache: Cache
+    cache: Cache, new_worker: Callable[..., Worker]
 ) -> None:
     """The worker that signs somebody out does not wait for the feed, even with a copy in the cache."""
     worker = new_worker(cache)
@@ -226,7 +226,7 @@ async def test_use_is_written_at_most_once_a_minute(worker: Worker, clock: Clock
 
 
 async def test_use_seen_by_another_worker_counts(
-    worker: Worker, new_worker: Callable[..., Worker], cache: Cache, clock: Clock
+    cache: Cache, worker: Worker, new_worker: Callable[..., Worker], clock: Clock
 ) -> None:
     """A session that looks idle to one worker is read again, for another may have seen it used."""
     token = await worker.signed_in()
