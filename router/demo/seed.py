@@ -13,6 +13,7 @@ from router.identity.users import Users
 from router.storage.bell import Bell, PollBell, RedisBell
 from router.storage.database import Database
 from router.storage.migrate import migrate
+from router.tenants.branding import BrandingForm
 from router.tenants.claims import ClaimState
 from router.tenants.form import TenantForm
 from router.tenants.registry import Registry
@@ -38,6 +39,7 @@ class DemoTenant:
     email: str
     customer: str
     external_domain: str = ""
+    theme: str = "default"
 
     @property
     def hostname(self) -> str:
@@ -47,7 +49,7 @@ class DemoTenant:
 
 TENANTS: Final = (
     DemoTenant("acme", "Acme Tools", "#0b6e4f", "ada@acme.test", "C-1001"),
-    DemoTenant("globex", "Globex", "#f2b705", "grace@globex.test", "C-2001", "billing.globex.test"),
+    DemoTenant("globex", "Globex", "#f2b705", "grace@globex.test", "C-2001", "billing.globex.test", "ledger"),
 )
 
 
@@ -79,6 +81,7 @@ async def _seed_tenant(registry: Registry, tenant: DemoTenant, upstream: str) ->
         theme_colour=tenant.theme_colour,
         upstreams=[upstream],
         external_domain=tenant.external_domain or None,
+        branding=BrandingForm(theme=tenant.theme),
     )
     try:
         record = await registry.add(tenant.slug, form, actor=_ACTOR)
