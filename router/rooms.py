@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router.certificates.expiry import Expiry
 from router.certificates.folder import CertificateFolder
 from router.certificates.keyring import Keyring
 from router.certificates.vault import Vault
@@ -139,6 +140,12 @@ def join_checker(settings: Settings, storage: Storage) -> Checker:
     )
     lease = Lease(database, LEASE, new_id("wrk"), life=LEASE_LIFE)
     return Checker(database, storage.feed, checks, lease)
+
+
+def join_expiry(settings: Settings, storage: Storage, rooms: Rooms) -> Expiry:
+    """Make what tells of certificates that end."""
+    notices = Notices(Outbox(storage.sealer), settings.operators_email)
+    return Expiry(storage.database, storage.bell, notices, rooms.folder)
 
 
 def _use_cases(

@@ -40,7 +40,7 @@ async def list_(
         slugs = {each.tenant.id: each.tenant.slug for each in await stores.registry.list()}
         wanted = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
         records = await Queue(stores.database).list(tenant_id=wanted, state=state, most=max(1, most))
-    rows = [described(record, slugs.get(record.tenant_id, record.tenant_id)) for record in records]
+    rows = [described(record, _whose(record, slugs)) for record in records]
     columns = ("id", "tenant", "kind", "recipient", "state", "attempts", "created_at", "error")
     show_list(rows, columns, as_json=as_json, none="There are none.")
 
@@ -63,7 +63,7 @@ async def show(
     async with opened() as stores:
         record = await Queue(stores.database).find(mail_id)
         slugs = {each.tenant.id: each.tenant.slug for each in await stores.registry.list()}
-    show_record(described(record, slugs.get(record.tenant_id, record.tenant_id)), as_json=as_json)
+    show_record(described(record, _whose(record, slugs)), as_json=as_json)
 
 
 @app.command
@@ -138,6 +138,10 @@ def _test_message(address: str, tenant: Tenant, sender: Sender) -> Message:
     return build(
         composed, mail_id=new_id("mail"), sender=sender, recipient=address.strip(), at=int(time.time())
     )
+
+
+def _whose(record: MailRecord, slugs: dict[str, str]) -> str:
+    return slugs.get(record.tenant_id, record.tenant_id) if record.tenant_id else "(platform)"
 
 
 def described(record: MailRecord, slug: str) -> Record:

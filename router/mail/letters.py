@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from router.mail.queue import LeasedMail
     from router.storage.sealing import Sealer
 
-Compose = Callable[[str, str, str, Mapping[str, str | int]], Awaitable[Composed]]
+Compose = Callable[[str | None, str, str, Mapping[str, str | int]], Awaitable[Composed]]
 """``compose(tenant_id, kind, language, facts)`` renders a mail; it raises what it likes."""
 
 

@@ -33,7 +33,7 @@ class LeasedMail:
     """A mail that is ours to send until ``due_at``; ``attempts`` counts this one."""
 
     id: str
-    tenant_id: str
+    tenant_id: str | None
     kind: str
     recipient: str
     language: str
@@ -48,7 +48,7 @@ class MailRecord:
     """What the outbox tells of a mail; what the mail says is not among it."""
 
     id: str
-    tenant_id: str
+    tenant_id: str | None
     kind: str
     recipient: str
     language: str

@@ -12,14 +12,17 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from router.errors import NotFound
+from router.hostname import port_suffix
 from router.mail.message import Composed
 from router.portal.look import IMAGES
+from router.tenants.tenant import Branding, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from router.hostname import Hostname
     from router.portal.rendering import Renderer
-    from router.tenants.tenant import Image, Tenant
+    from router.tenants.tenant import Image
 
 MAIL_KINDS: Final[Mapping[str, str]] = {
     "invitation": "/-/invitation",
@@ -36,37 +39,48 @@ MAIL_KINDS: Final[Mapping[str, str]] = {
     "domain-released": "",
     "domain-displaced": "",
     "domain-conflict": "",
+    "certificate-expiring": "",
+    "certificate-expired": "",
 }
 """Each kind of mail, and the page that its button leads to; the token of a one-time link goes with it."""
 
-_HTTPS: Final = 443
 _WIDTH: Final = 76
 _LOGO_BOX: Final = (200, 56)
 """Pixels that a logo takes up in a mail at most."""
+_PLATFORM_COLOUR: Final = "#33475b"
 _MAIL_IMAGES: Final = ("image/png", "image/jpeg")
 """Mail programs show no SVG."""
 _GAP = re.compile(r"\n{3,}")
 
 
 class Mails:
-    """Composes mails. ``find`` reads a tenant by its id; ``public_port`` is the one customers are to use."""
+    """Composes mails. ``find`` reads a tenant by its id; ``public_port`` is the one customers are to use.
+
+    ``platform_domain`` heads what is about no tenant, but the platform's own.
+    """
 
     def __init__(
-        self, renderer: Renderer, find: Callable[[str], Awaitable[Tenant | None]], *, public_port: int
+        self,
+        renderer: Renderer,
+        find: Callable[[str], Awaitable[Tenant | None]],
+        *,
+        public_port: int,
+        platform_domain: Hostname | None = None,
     ) -> None:
         self._renderer = renderer
         self._find = find
-        self._port = "" if public_port == _HTTPS else f":{public_port}"
+        self._platform = _of_platform(platform_domain) if platform_domain else None
+        self._port = port_suffix(public_port)
 
     async def compose(
-        self, tenant_id: str, kind: str, language: str, facts: Mapping[str, str | int]
+        self, tenant_id: str | None, kind: str, language: str, facts: Mapping[str, str | int]
     ) -> Composed:
-        """Compose one mail as the tenant and its theme are now.
+        """Compose one mail as the tenant and its theme are now; without a tenant, in the platform's name.
 
         Raises ``NotFound`` with ``tenant_not_found`` or ``mail_unknown``, ``Unavailable`` where the tenant
         cannot be read, and whatever the stock theme's template raises.
         """
-        tenant = await self._find(tenant_id)
+        tenant = self._platform if tenant_id is None else await self._find(tenant_id)
         if tenant is None:
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id}: it gets no mails any more.")
         return self.render(tenant, kind, language, facts)
@@ -95,6 +109,11 @@ class Mails:
             "link": link,
             **_logo_facts(tenant.branding.logo, portal_url),
         }
+
+
+def _of_platform(domain: Hostname) -> Tenant:
+    """Stand in for a tenant where a mail is about the platform's own."""
+    return Tenant("", "", domain, Branding(domain, _PLATFORM_COLOUR), ())
 
 
 def _logo_facts(logo: Image | None, portal_url: str) -> dict[str, object]:

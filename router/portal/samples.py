@@ -85,6 +85,8 @@ def mail_facts() -> dict[str, str | int]:
         "txt_token": "v" * 32,
         "behind_cdn": 0,
         "until": _NOW + 7 * 86_400,
+        "names": "kunden.stadtwerke.example, rechnungen.stadtwerke.example",
+        "days": 14,
     }
 
 

@@ -1,7 +1,8 @@
 """Notices: mails to those who run a portal, about what they have to know or do.
 
 They go to the tenant's contact (the address for help, or else the one that answers go to) and to the
-platform's operators, who are named in the settings. A tenant that names nobody is told through them alone.
+platform's operators, who are named in the settings. A tenant that names nobody is told through them alone; so
+is what is about the platform's own (no tenant).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Notices:
     async def tell(
         self,
         connection: AsyncConnection,
-        tenant_id: str,
+        tenant_id: str | None,
         kind: str,
         facts: Mapping[str, str | int],
         now: float,

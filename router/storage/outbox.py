@@ -45,7 +45,7 @@ class Mail:
     theme's template fills in; they may hold links that open an account, so they are in no repr.
     """
 
-    tenant_id: str
+    tenant_id: str | None
     kind: str
     recipient: str
     language: str
