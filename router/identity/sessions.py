@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from sqlalchemy import and_, bindparam, delete, exists, false, func, insert, sel
 from router.errors import BadInput, Conflict, Unavailable
 from router.identity.revoke import revoke_sessions, touched_sessions
 from router.identity.session import Session
+from router.identity.users import parse_customer
 from router.storage.lookup import PENDING, Lookup, Pending
 from router.storage.schema import memberships, new_id, sessions, users
 from router.storage.waiting_room import WaitingRoom
@@ -42,6 +44,7 @@ _WRITTEN_EVERY = 5.0
 _SWEPT_EVERY = 600
 _SWEPT_AT_ONCE = 10_000
 _SESSION = TypeAdapter(Session)
+_ID = re.compile(r"ses_[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +204,20 @@ class Sessions:
 
         Raises ``BadInput("not_your_customer")``, also for a session that has ended.
         """
-        member = and_(memberships.c.user_id == sessions.c.user_id, memberships.c.customer == customer)
+        try:
+            reference = parse_customer(customer)
+        except BadInput as fault:
+            raise _not_theirs() from fault
+        member = and_(memberships.c.user_id == sessions.c.user_id, memberships.c.customer == reference)
         this = (sessions.c.key == session.key) & exists().where(member)
         async with self._database.write() as connection:
-            change = update(sessions).values(customer=customer)
+            change = update(sessions).values(customer=reference)
             keys, sequence = await touched_sessions(connection, this, change)
             if not keys:
-                raise BadInput("not_your_customer", "Choose one of the customers that are listed.")
+                raise _not_theirs()
         self._lookup.drop(session.key, sequence)
         await self._bell.ring()
-        return replace(session, customer=customer)
+        return replace(session, customer=reference)
 
     async def revoke(self, key: str) -> None:
         """End one session, on every worker within a second; one that is not there is ended already."""
@@ -218,7 +225,8 @@ class Sessions:
 
     async def revoke_id(self, user_id: str, session_id: str) -> None:
         """End one session of a user by its public name; another user's is left alone."""
-        await self._revoke((sessions.c.user_id == user_id) & (sessions.c.id == session_id))
+        if _ID.fullmatch(session_id):  # PostgreSQL has no text for all that a form can hold
+            await self._revoke((sessions.c.user_id == user_id) & (sessions.c.id == session_id))
 
     async def revoke_others(self, user_id: str, keep: str) -> None:
         """End every session of a user but the one with the key ``keep``."""
@@ -362,6 +370,10 @@ _STORED = (
     "remembered",
 )
 _LISTED = ("id", "address", "user_agent", "signed_in_at", "seen_at", "remembered")
+
+
+def _not_theirs() -> BadInput:
+    return BadInput("not_your_customer", "Choose one of the customers that are listed.")
 
 
 def _ended(now: int) -> ColumnElement[bool]:

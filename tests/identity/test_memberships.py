@@ -74,6 +74,17 @@ async def test_choice_reaches_every_worker(
         assert await other.sessions.find(token) == chosen
 
 
+@pytest.mark.parametrize("odd", ["", "\0", "C-1001\0", " C-1001", "\U0001f4a9", "C" * 5_000], ids=len)
+async def test_what_is_no_reference_and_no_name_of_a_session_is_nobodys(worker: Worker, odd: str) -> None:
+    """A form may hold any text, also one that a database has none for: refused, or nothing is ended."""
+    session = await worker.session()
+    with pytest.raises(BadInput) as caught:
+        await worker.sessions.choose(session, odd)
+    assert caught.value.code == "not_your_customer"
+    await worker.sessions.revoke_id(session.user_id, odd)
+    assert len(await worker.sessions.of_user(session.user_id)) == 1
+
+
 async def test_only_an_own_customer_can_be_chosen(worker: Worker) -> None:
     """Another's customer is refused and the choice there was stays; an ended session chooses nothing."""
     await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)
