@@ -73,9 +73,9 @@ class Hostname(str):
         return self == domain or self.endswith(f".{domain}")
 
 
-def port_suffix(port: int) -> str:
+def port_suffix(port: int | None) -> str:
     """What stands behind a hostname in an https address: nothing for port 443 (RFC 9110 section 4.2.2)."""
-    return "" if port == _HTTPS else f":{port}"
+    return "" if port in (None, _HTTPS) else f":{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from router.errors import BadInput, NotFound
-from router.hostname import Hostname, parse_authority
+from router.hostname import Hostname, parse_authority, port_suffix
 from router.identity.session import COOKIE
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MAX_USER_AGENT = 200
 _WHITE = " \t"
-_HTTPS = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,7 @@ def _origins(host: Hostname, *authorities: str) -> frozenset[str]:
         with suppress(BadInput):
             named = parse_authority(authority.encode("utf-8", "replace"))
             if named.host == host:
-                found.add(
-                    f"https://{host}" if named.port in (None, _HTTPS) else f"https://{host}:{named.port}"
-                )
+                found.add(f"https://{host}{port_suffix(named.port)}")
     return frozenset(found)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pydantic import TypeAdapter
 
 from router.errors import BadInput
-from router.hostname import Authority, parse_authority
+from router.hostname import Authority, parse_authority, port_suffix
 from router.tenants.tenant import Balance, Forwarding
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ _SIZE: Final = re.compile(r"([0-9]{1,16}) ?([A-Za-z]{0,3})")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _HEALTH_PATH: Final = re.compile(r"/(?:[!-\"$-.0-\[\]-~][!-\"$-\[\]-~]*)?")  # visible ASCII, but # and \
 _ORIGIN: Final = re.compile(r"https://([^/?#@\\\s]+)", re.IGNORECASE)
-_HTTPS: Final = 443
 _FIELD: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}):[ \t]*([!-~](?:[ -~]*[!-~])?)[ \t]*")
 
 _HOP_BY_HOP: Final = (  # RFC 9110 section 7.6.1
@@ -261,7 +260,7 @@ def _origin(raw: str) -> str:
 def _authority_text(authority: Authority) -> str:
     host: Hostname | IPv4Address | IPv6Address = authority.host
     text = f"[{host}]" if ":" in str(host) else str(host)
-    return text if authority.port in (None, _HTTPS) else f"{text}:{authority.port}"
+    return text + port_suffix(authority.port)
 
 
 def _answer_field(raw: str) -> tuple[str, str]:

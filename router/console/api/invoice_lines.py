@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -11,14 +11,13 @@ from pydantic import BaseModel, Field
 from router.console.api.bodies import Body, Customer, Email, Language, answered, read_body
 from router.console.invoice_line import Way, as_html, as_text
 from router.console.scopes import Scope
+from router.hostname import port_suffix
 
 if TYPE_CHECKING:
     from router.console.access import Access
     from router.identity.invoice_links import InvoiceLink, InvoiceLinks
     from router.languages.texts import Languages
     from router.tenants.tenant import Tenant
-
-_HTTPS: Final = 443
 
 
 class InvoiceLineQuestion(Body):
@@ -51,7 +50,7 @@ class InvoiceLinesEndpoint:
         self._access = access
         self._links = links
         self._languages = languages
-        self._port = "" if public_port == _HTTPS else f":{public_port}"
+        self._port = port_suffix(public_port)
 
     async def ask(self, request: web.Request) -> web.Response:
         """POST: the line. Asked again it is the same line, as long as its link is good for another month."""
