@@ -15,9 +15,9 @@ from typing import Final
 from urllib.parse import quote
 
 from router.identity.session import COOKIE
+from router.languages.choice import LANGUAGE_COOKIE
 
 SESSION_COOKIE: Final = COOKIE.encode()
-LANGUAGE_COOKIE: Final = b"__Host-portal-language"
 OWN_COOKIE_PREFIX: Final = b"__Host-portal-"
 
 Header = tuple[bytes, bytes]
@@ -194,7 +194,7 @@ def allowed_trailers(trailers: list[Header], verdicts: _Verdicts) -> list[Header
 
 
 _SESSION_TOKEN = re.compile(rb"(?:^|;)[ \t]*" + SESSION_COOKIE + rb"[ \t]*=([^;]*)")
-_LANGUAGE = re.compile(rb"(?:^|;)[ \t]*" + LANGUAGE_COOKIE + rb"=([A-Za-z-]{2,12})(?=[ \t]*(?:;|$))")
+_LANGUAGE = re.compile(rb"(?:^|;)[ \t]*" + LANGUAGE_COOKIE.encode() + rb"=([A-Za-z-]{2,12})(?=[ \t]*(?:;|$))")
 _OWN_COOKIE = re.compile(rb"(?:^|;)[ \t]*" + OWN_COOKIE_PREFIX + rb"[^;]*")
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SOURCE: Final = "en"
 """The language that texts are written in, in templates and code."""
 
+LANGUAGE_COOKIE: Final = "__Host-portal-language"
+"""Where a browser keeps the language that was chosen in it."""
+
 _MOST_RANGES = 20
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2}|-[0-9]{3})?")
 # language-range [ weight ] (RFC 9110 sections 12.4.2 and 12.5.4; basic ranges of RFC 4647 section 2.1)

@@ -14,14 +14,15 @@ import structlog
 from aiohttp import web
 
 from router.errors import NotFound, RouterError, Unavailable
+from router.languages.choice import LANGUAGE_COOKIE
 from router.portal.account import AccountPage, EmailPage, PasswordPage
 from router.portal.confirm_email import ConfirmEmailPage
 from router.portal.customer import CustomerPage
 from router.portal.documents import Documents
 from router.portal.form_page import Desk
 from router.portal.forms import MAX_FORM, BadForm, Csrf
-from router.portal.language import LanguageSwitch
-from router.portal.languages import LANGUAGE_COOKIE, VARY, accept_language
+from router.portal.language_switch import LanguageSwitch
+from router.portal.languages import VARY, accept_language
 from router.portal.mail_sent import MailSentPage
 from router.portal.newcomer import ConfirmPage, InvitationPage
 from router.portal.pages import RETRY_AFTER, Pages, SeeOther, protect, see_other

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from router.languages.choice import LANGUAGE_COOKIE
+
 if TYPE_CHECKING:
     from aiohttp import web
 
     from router.languages.texts import Languages, Texts
     from router.portal.visitor import Visitor
 
-LANGUAGE_COOKIE: Final = "__Host-portal-language"
 LANGUAGE_LIFE: Final = 365 * 24 * 3600
 """Seconds for which a browser remembers the language that was chosen in it."""
 

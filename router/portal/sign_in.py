@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from router.errors import Unavailable
 from router.identity.session import COOKIE
 from router.identity.sign_in import Refused
+from router.languages.choice import LANGUAGE_COOKIE
 from router.portal.entering import hold_session
 from router.portal.form_page import SIGN_IN, FormPage
 from router.portal.forms import local_target
-from router.portal.languages import LANGUAGE_COOKIE, remember_language
+from router.portal.languages import remember_language
 from router.portal.pages import see_other, set_cookie
 
 if TYPE_CHECKING:

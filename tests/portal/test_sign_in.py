@@ -12,8 +12,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from router.identity.session import COOKIE
+from router.languages.choice import LANGUAGE_COOKIE
 from router.portal.forms import CSRF_COOKIE
-from router.portal.languages import LANGUAGE_COOKIE
 from tests.portal.stand import ADA, DEAD_DATABASE, PASSWORD, Browser, Page, open_stand, serving
 
 if TYPE_CHECKING:

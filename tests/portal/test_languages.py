@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.portal.languages import LANGUAGE_COOKIE
+from router.languages.choice import LANGUAGE_COOKIE
 from router.tenants.branding import BrandingForm
 from router.tenants.form import TenantForm
 from tests.portal.stand import PASSWORD

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.portal.languages import LANGUAGE_COOKIE
+from router.languages.choice import LANGUAGE_COOKIE
 from tests.portal.stand import ADA
 
 if TYPE_CHECKING:
