@@ -85,7 +85,8 @@ class Domains:
             wanted.append(tenants.c.slug == slug)
         async with self._database.read() as connection:
             found = await find_claims(connection, *wanted)
-            labels = dict((await connection.execute(select(tenants.c.id, tenants.c.cname_label))).tuples())
+            rows = await connection.execute(select(tenants.c.id, tenants.c.cname_label))
+            labels = {row.id: row.cname_label for row in rows}
         return [
             Standing(claim, cname_target(labels[claim.tenant_id], self._platform_domain)) for claim in found
         ]

@@ -92,6 +92,16 @@ def test_fields_are_set_one_by_one(acme: Shell) -> None:
     assert record["upstreams"] == ["http://8.8.8.8:80", "https://1.1.1.1:8443"]
 
 
+def test_the_claims_are_listed_of_all_tenants_or_of_one(acme: Shell) -> None:
+    """``domain list`` tells what is claimed, by whom, and how it stands; what nobody claims is no fault."""
+    assert acme("domain", "list", "--json").answer == []
+    acme("domain", "add", "acme", "billing.acme.com")
+    (claim,) = acme("domain", "list", "--json").answer
+    assert (claim["hostname"], claim["tenant"], claim["state"]) == ("billing.acme.com", "acme", "pending")
+    assert acme("domain", "list", "--tenant", "acme", "--json").answer == [claim]
+    assert "billing.acme.com" in acme("domain", "list").out
+
+
 def test_a_domain_goes_from_pending_to_active_to_given_up(acme: Shell) -> None:
     """The three commands of a hostname's life, and the address that customers are given meanwhile."""
     record = acme("tenant", "set", "acme", "--external-domain", "billing.acme.com", "--json").answer
