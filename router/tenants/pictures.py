@@ -27,10 +27,14 @@ MAX_UPLOAD: Final = 2 << 20
 """Octets of an upload."""
 MAX_PIXELS: Final = 16_000_000
 """Width by height before decoding: 64 MB of memory for a moment."""
+MAX_SCANS: Final = 32
+"""Passes in which a JPEG may be drawn; usual are one, or ten. Each costs as much as all its pixels, and octets
+for thousands of them fit into an upload."""
 MAX_SVG: Final = 96 << 10
 """Octets of an SVG, before and after it is cleaned."""
 
 _BOX: Final[dict[PictureKind, int]] = {"logo": 512, "favicon": 64}
+_SCAN: Final = b"\xff\xda"  # never inside a scan, where 0xff is always followed by zero (ITU-T T.81, B.1.1.5)
 _SVG_DEPTH: Final = 64
 _SVG_ELEMENTS: Final = 5_000
 _LIGHT: Final = 0.8
@@ -79,6 +83,8 @@ def _raster(upload: bytes, kind: PictureKind) -> Picture:
                 raise BadInput(
                     "picture_too_large", f"A {kind} has {MAX_PIXELS // 1_000_000} megapixels at most."
                 )
+            if opened.format == "JPEG" and upload.count(_SCAN) > MAX_SCANS:
+                raise BadInput("bad_picture", f"This {kind} is drawn in too many passes: save it as a PNG.")
             has_alpha = opened.has_transparency_data
             pixels = ImageOps.exif_transpose(opened).convert("RGBA" if has_alpha else "RGB")
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as fault:

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from router.errors import BadInput
-from router.tenants.pictures import MAX_SVG, MAX_UPLOAD, judge_picture
+from router.tenants.pictures import MAX_SCANS, MAX_SVG, MAX_UPLOAD, judge_picture
 from tests.tenants.drawing import drawn
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 10">{}</svg>'
@@ -22,6 +22,14 @@ def code_of(upload: bytes) -> str:
     with pytest.raises(BadInput) as caught:
         judge_picture(upload, "logo")
     return caught.value.code
+
+
+def test_a_jpeg_is_not_drawn_a_thousand_times() -> None:
+    """A progressive JPEG is a picture; one whose last pass is repeated costs its size again and again: none."""
+    upload = drawn("JPEG", mode="RGB", progressive=True)
+    assert judge_picture(upload, "logo").image.width == 512
+    last = upload[upload.rindex(b"\xff\xda") : -2]
+    assert code_of(upload[:-2] + last * MAX_SCANS + upload[-2:]) == "bad_picture"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
