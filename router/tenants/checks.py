@@ -146,7 +146,7 @@ class Checks:
         if (after.state in SERVED) is not (claim.state in SERVED):
             await count_up(connection, claim.tenant_id, now)
         _log.info(
-            "domain", hostname=claim.hostname, tenant=claim.slug, event=event.value, state=after.state.value
+            "domain", hostname=claim.hostname, tenant=claim.slug, state=after.state.value, code=after.code
         )
         detail = {"hostname": claim.hostname, "was": claim.state.value, "code": after.code}
         hostnames = [each.hostname for each in theirs]

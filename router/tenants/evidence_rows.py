@@ -11,7 +11,7 @@ from router.storage.schema import evidence
 from router.tenants.proof import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,10 +31,11 @@ class Recorded:
 
 
 async def keep_evidence(
-    connection: AsyncConnection, claim_id: str, lines: Iterable[Evidence], now: int
+    connection: AsyncConnection, claim_id: str, lines: Sequence[Evidence], now: int
 ) -> None:
     """Write evidence down, and forget the oldest."""
-    rows = [{**asdict(line), "claim_id": claim_id, "at": now} for line in lines]
+    # The last of a check first, for they are read backwards.
+    rows = [{**asdict(line), "claim_id": claim_id, "at": now} for line in reversed(lines)]
     for row in rows:
         row["asked"] = str(row["asked"])[:_LONGEST_QUESTION]
     if not rows:
@@ -51,7 +52,7 @@ async def find_evidence(
 ) -> tuple[Recorded, ...]:
     """Read the latest lines, the newest check first."""
     theirs = select(evidence).where(evidence.c.claim_id == claim_id)
-    rows = await connection.execute(theirs.order_by(evidence.c.at.desc(), evidence.c.sequence).limit(most))
+    rows = await connection.execute(theirs.order_by(evidence.c.sequence.desc()).limit(most))
     return tuple(
         Recorded(row["at"], Evidence(**{name: row[name] for name in _FIELDS})) for row in rows.mappings()
     )
