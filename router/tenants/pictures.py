@@ -28,8 +28,8 @@ MAX_UPLOAD: Final = 2 << 20
 MAX_PIXELS: Final = 16_000_000
 """Width by height before decoding: 64 MB of memory for a moment."""
 MAX_SCANS: Final = 32
-"""Passes in which a JPEG may be drawn; usual are one, or ten. Each costs as much as all its pixels, and octets
-for thousands of them fit into an upload."""
+"""Passes in which a JPEG may be drawn; usual are one, or ten. Each costs as much as all its pixels, and there
+is room for thousands of them in an upload."""
 MAX_SVG: Final = 96 << 10
 """Octets of an SVG, before and after it is cleaned."""
 

@@ -25,7 +25,7 @@ def code_of(upload: bytes) -> str:
 
 
 def test_a_jpeg_is_not_drawn_a_thousand_times() -> None:
-    """A progressive JPEG is a picture; one whose last pass is repeated costs its size again and again: none."""
+    """A progressive JPEG is a picture; one whose last pass is repeated, each time at full cost, is none."""
     upload = drawn("JPEG", mode="RGB", progressive=True)
     assert judge_picture(upload, "logo").image.width == 512
     last = upload[upload.rindex(b"\xff\xda") : -2]
