@@ -109,7 +109,8 @@ class Account:
         user = await self._verified(session, current_password, address)
         if isinstance(user, Refused):
             return user
-        verdict = await self._throttle.ask("email", user.tenant_id, wanted, address, self._clock())
+        now = self._clock()
+        verdict = await self._throttle.ask("email", user.tenant_id, wanted, address, now, source=user.id)
         if isinstance(verdict, Wait):
             return too_many(verdict.seconds)
         async with self._database.write() as connection:

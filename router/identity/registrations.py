@@ -96,7 +96,8 @@ class Registrations:
         if not isinstance(found, InvoiceLink):
             raise refusal(found)
         account = found.email or normalise_email(email)
-        verdict = await self._throttle.ask("register", tenant_id, account, address, self._clock())
+        now = self._clock()
+        verdict = await self._throttle.ask("register", tenant_id, account, address, now, source=found.id)
         if isinstance(verdict, Wait):
             return too_many(verdict.seconds)
         self._errands.start(

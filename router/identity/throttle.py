@@ -15,7 +15,8 @@ Attempts for accounts that do not exist are counted alike, so the answer tells n
 Forms that have a mail sent (``ask-…``) have budgets of their own in the same order: those of a network for
 each such form, those of an account for all of them together. The latter are below what the outbox lets one
 recipient have (storage/outbox.py), so that strangers who use them up leave some for its owner, at a place
-from where they signed in before.
+from where they signed in before. And what has mails sent to whatever address is typed (an invoice's link, a
+user who wants another one) has ``ask-source``, wherever it is used from: nobody writes to the world by it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ ASK_NETWORK: Final = Budget("ask-network", 50, 900)
 ASK_PAIR: Final = Budget("ask-pair", 4, 900, floor=4)
 ASK_ACCOUNT: Final = Budget("ask-account", 3, 3600, floor=3)
 ASK_ACCOUNT_DAY: Final = Budget("ask-account-day", 10, 86_400, floor=3)
+ASK_SOURCE: Final = Budget("ask-source", 20, 86_400, floor=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from router.identity.throttle import (
     ASK_ACCOUNT_DAY,
     ASK_NETWORK,
     ASK_PAIR,
+    ASK_SOURCE,
     KNOWN_FOR,
     NETWORK,
     PAIR,
@@ -64,14 +65,19 @@ class Throttle:
         here = [(NETWORK, (network,)), (PAIR, place), (PAIR_DAY, place)]
         return await self._judge(here, [(ACCOUNT, account)], place, now)
 
-    async def ask(self, form: str, tenant_id: str, email: str, address: str, now: float) -> Allowed | Wait:
+    async def ask(
+        self, form: str, tenant_id: str, email: str, address: str, now: float, *, source: str | None = None
+    ) -> Allowed | Wait:
         """Count one use of a form that has a mail sent to an address, as :meth:`spend` does.
 
-        What strangers may have sent to one account is counted over all such forms together.
+        What strangers may have sent to one account is counted over all such forms together. ``source`` is
+        the id of the invoice's link, or of the user, by which a mail goes to any address that is typed.
         """
         network = network_of(address)
         place, account = (tenant_id, email, network), (tenant_id, email)
-        here = [(ASK_NETWORK, (form, network)), (ASK_PAIR, (form, *place))]
+        here: list[_Spending] = [(ASK_NETWORK, (form, network)), (ASK_PAIR, (form, *place))]
+        if source is not None:
+            here.append((ASK_SOURCE, (source,)))
         return await self._judge(here, [(ASK_ACCOUNT, account), (ASK_ACCOUNT_DAY, account)], place, now)
 
     async def succeeded(self, tenant_id: str, email: str, address: str, now: float) -> None:

@@ -174,6 +174,17 @@ async def test_no_mailbox_is_filled_to_keep_a_notice_back(worker: Worker) -> Non
     assert (await worker.mail("password-changed")).recipient == MARY
 
 
+async def test_no_user_writes_to_the_world(worker: Worker) -> None:
+    """Asking for one address after the other ends at twenty a day, from wherever it is done."""
+    session, answers = await worker.session(), []
+    for turn in range(22):
+        asked = worker.account.ask_email_change(
+            session, GOOD, f"m{turn}@acme.test", language="en", address=f"203.0.113.{turn}"
+        )
+        answers.append(await asked)
+    assert [answer is None for answer in answers] == [True] * 20 + [False] * 2
+
+
 async def test_strangers_leave_the_owner_some_mails_whatever_forms_they_use(worker: Worker) -> None:
     """All forms together send a stranger's wish to an address three times an hour; the owner's still go."""
     await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)

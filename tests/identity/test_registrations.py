@@ -61,6 +61,19 @@ async def test_customer_registers_by_the_invoice(open_worker: Worker, clock: Clo
     assert await open_worker.audited() == ["user.register"]
 
 
+async def test_an_invoice_s_link_does_not_write_to_the_world(open_worker: Worker) -> None:
+    """However many networks send it, one link has twenty mails a day sent; another link goes on."""
+    invoice, begin = await _invoice(open_worker), open_worker.registrations.begin_by_link
+    answers = []
+    for turn in range(25):
+        answers.append(await begin("tnt_1", invoice, f"m{turn}@acme.test", "en", f"203.0.113.{turn}"))
+        await open_worker.errands.settled()
+    assert [answer is None for answer in answers] == [True] * 20 + [False] * 5
+    assert len(await open_worker.mails()) == 20
+    other = (await open_worker.registrations.invoice_link("tnt_1", "C-8")).token
+    assert await begin("tnt_1", other, EMAIL, "en", ADDRESS) is None
+
+
 async def test_customer_registers_by_reference(open_worker: Worker) -> None:
     """The backend is asked; where it says yes, a mail's link leads to the password."""
     assert await _by_reference(open_worker, " C-7 ") is None
