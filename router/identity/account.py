@@ -80,8 +80,8 @@ class Account:
         if isinstance(user, Refused):
             return user
         async with self._database.read() as connection:
-            name = (await tenant_facts(connection, session.tenant_id)).name
-        check_new_password(new, email=user.email, tenant_name=name)
+            names = (await tenant_facts(connection, session.tenant_id)).names
+        check_new_password(new, email=user.email, portal=names)
         hashed, now, token = await self._passwords.hash(new), self._clock(), new_token()
         async with self._database.write() as connection:
             await self._unchanged(connection, user)

@@ -111,7 +111,7 @@ class Newcomers:
             raise BadInput("password_missing", "Choose a password.")
         async with self._database.read() as connection:
             tenant = await tenant_facts(connection, link.tenant_id)
-        check_new_password(password, email=link.email, tenant_name=tenant.name)
+        check_new_password(password, email=link.email, portal=tenant.names)
         return User(
             id=new_id("usr"),
             tenant_id=link.tenant_id,

@@ -22,7 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from router.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 MIN_LENGTH: Final = 8
 """Characters of the shortest password (ASVS 6.2.1)."""
@@ -51,11 +51,12 @@ def normalised(text: str) -> str | None:
     return composed
 
 
-def check_new_password(text: str, *, email: str = "", tenant_name: str = "") -> None:
+def check_new_password(text: str, *, email: str = "", portal: Collection[str] = ()) -> None:
     """Refuse a password that would be guessed, or that cannot be kept.
 
     Raises ``BadInput`` with ``password_too_short``, ``password_too_long``, ``password_common`` (ASVS 6.2.4)
-    or ``password_personal`` (it contains the e-mail address's local part or the tenant's name; ASVS 6.2.11).
+    or ``password_personal`` (it contains the e-mail address's local part, or one of the names that the
+    ``portal`` goes by; ASVS 6.2.11).
     """
     password = normalised(text)
     if password is None:
@@ -66,7 +67,7 @@ def check_new_password(text: str, *, email: str = "", tenant_name: str = "") -> 
         raise BadInput(
             "password_common", "That password is one of the first that anyone would guess: choose another."
         )
-    if _is_personal(password, email, tenant_name):
+    if _is_personal(password, email, portal):
         raise BadInput(
             "password_personal", "The password contains your e-mail name or the portal's: choose another."
         )
@@ -88,9 +89,9 @@ def is_common(password: str) -> bool:
     )
 
 
-def _is_personal(password: str, email: str, tenant_name: str) -> bool:
+def _is_personal(password: str, email: str, portal: Collection[str]) -> bool:
     folded = "".join(password.casefold().split())
-    names = (email.partition("@")[0].casefold(), "".join(tenant_name.casefold().split()))
+    names = ("".join(name.casefold().split()) for name in (email.partition("@")[0], *portal))
     return any(
         folded == name or (len(name) >= _SHORTEST_TELLING and name in folded)
         for name in (unicodedata.normalize("NFC", name) for name in names)

@@ -94,8 +94,8 @@ class Recovery:
         if not isinstance(link, Link):
             raise refusal(link)
         async with self._database.read() as connection:
-            name = (await tenant_facts(connection, tenant_id)).name
-        check_new_password(new_password, email=link.email, tenant_name=name)
+            names = (await tenant_facts(connection, tenant_id)).names
+        check_new_password(new_password, email=link.email, portal=names)
         hashed, now = await self._passwords.hash(new_password), self._clock()
         async with self._database.write() as connection:
             user = await self._spend(connection, tenant_id, token, link)

@@ -28,6 +28,12 @@ class TenantFacts:
     language: str
     allow_registration: bool
     registration_check: str | None
+    portal_name: str = ""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What customers know the portal by, which is no part of a good password."""
+        return (self.name, self.portal_name)
 
 
 async def tenant_facts(connection: AsyncConnection, tenant_id: str, *, lock: bool = False) -> TenantFacts:
@@ -41,7 +47,7 @@ async def tenant_facts(connection: AsyncConnection, tenant_id: str, *, lock: boo
     row = (await connection.execute(found)).one_or_none()
     if row is None:
         raise NotFound("no_such_tenant", "There is no such tenant.")
-    language = row.branding.get("language")
+    language, portal_name = row.branding.get("language"), row.branding.get("portal_name")
     return TenantFacts(
         id=row.id,
         slug=row.slug,
@@ -49,4 +55,5 @@ async def tenant_facts(connection: AsyncConnection, tenant_id: str, *, lock: boo
         language=language if isinstance(language, str) and language else SOURCE,
         allow_registration=row.allow_registration,
         registration_check=row.registration_check,
+        portal_name=portal_name if isinstance(portal_name, str) else "",
     )

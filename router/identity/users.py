@@ -100,7 +100,7 @@ class Users:
         ``Conflict("email_taken")``.
         """
         address, reference = normalise_email(email), parse_customer(customer)
-        check_new_password(password, email=address, tenant_name=await self._name_of(tenant_id))
+        check_new_password(password, email=address, portal=await self._names_of(tenant_id))
         hashed = await self._passwords.hash(password)
         user = User(new_id("usr"), tenant_id, address, (reference,), language, False, hashed)  # noqa: FBT003
         try:
@@ -156,7 +156,7 @@ class Users:
         user = await self.find(user_id)
         if user is None:
             raise NotFound("no_such_user", "There is no such user.")
-        check_new_password(password, email=user.email, tenant_name=await self._name_of(user.tenant_id))
+        check_new_password(password, email=user.email, portal=await self._names_of(user.tenant_id))
         await self._change(user_id, revoke=True, password_hash=await self._passwords.hash(password))
 
     async def disable(self, user_id: str) -> None:
@@ -197,9 +197,9 @@ class Users:
         async with self._database.read() as connection:
             return await find_user(connection, condition)
 
-    async def _name_of(self, tenant_id: str) -> str:
+    async def _names_of(self, tenant_id: str) -> tuple[str, str]:
         async with self._database.read() as connection:
-            return (await tenant_facts(connection, tenant_id)).name
+            return (await tenant_facts(connection, tenant_id)).names
 
 
 async def _locked(connection: AsyncConnection, user_id: str) -> User:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from router.errors import BadInput, Conflict, NotFound
 from router.identity.users import normalise_email, parse_customer
-from router.storage.schema import changes, users
+from router.storage.schema import changes, tenants, users
 from tests.identity.conftest import GOOD
 
 if TYPE_CHECKING:
@@ -139,6 +139,16 @@ async def test_bad_user_changes_nothing(
         await worker.users.add(tenant, email, customer, password)
     assert caught.value.code == code
     assert len(await worker.users.of_tenant("tnt_1")) == 1
+
+
+async def test_a_portals_own_name_makes_no_password(worker: Worker) -> None:
+    """What a portal is called instead of its company's name is as easily guessed, and refused like that."""
+    async with worker.database.write() as connection:
+        await connection.execute(update(tenants).values(branding={"portal_name": "Blaues Tor"}))
+    mary = (await worker.users.of_tenant("tnt_1"))[0]
+    with pytest.raises(BadInput) as caught:
+        await worker.users.set_password(mary.id, "mein blaues tor")
+    assert caught.value.code == "password_personal"
 
 
 async def test_changes_are_recorded(worker: Worker) -> None:
