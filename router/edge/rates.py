@@ -54,12 +54,17 @@ class Rates:
 
     async def exchange(self, now: int) -> None:
         """Tell what was asked in the last whole second, take the share from the one before it."""
-        for tenant_id, count in list(self._counts.items()):
-            if self._cache is not None:
-                await self._cache.count(_key(tenant_id, now - 1), _KEPT, count.asked.get(now - 1, 0))
+        counts = dict(self._counts)
+        if self._cache is not None:
+            told = {
+                _key(tenant_id, now - 1): count.asked.get(now - 1, 0) for tenant_id, count in counts.items()
+            }
+            learnt = dict.fromkeys((_key(tenant_id, now - 2) for tenant_id in counts), 0)
+            totals = (await self._cache.count_many(told | learnt, _KEPT))[len(told) :]
+            for count, total in zip(counts.values(), totals, strict=True):
                 mine = count.asked.get(now - 2, 0)
-                total = await self._cache.count(_key(tenant_id, now - 2), _KEPT, 0)
                 count.share = mine / total if 0 < mine < total else 1.0
+        for tenant_id, count in counts.items():
             count.asked = {second: asked for second, asked in count.asked.items() if second >= now - 1}
             if not count.asked:
                 del self._counts[tenant_id]

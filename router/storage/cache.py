@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import structlog
@@ -19,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 from router.storage.cancellation import heeding_cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -63,6 +64,10 @@ class Cache(Protocol):
 
         Atomic: of many callers at once, no two are told the same number.
         """
+        ...
+
+    async def count_many(self, amounts: Mapping[str, int], ttl: int) -> list[int]:
+        """Add to each of several counters as ``count`` does, for little more than the time of one."""
         ...
 
     async def close(self) -> None:
@@ -110,6 +115,10 @@ class MemoryCache:
         self._counts.put(key, number + amount, until)
         return number + amount
 
+    async def count_many(self, amounts: Mapping[str, int], ttl: int) -> list[int]:
+        """Add to several counters."""
+        return [await self.count(key, ttl, amount) for key, amount in amounts.items()]
+
     async def close(self) -> None:
         """Forget everything."""
         self._values.clear()
@@ -145,6 +154,7 @@ _CALL_TIMEOUT = 0.5
 _PAUSE = 1.0
 _CONNECTIONS = 16
 _HEALTH_CHECK = 30
+_BATCH = 500
 
 
 class RedisCache:
@@ -193,18 +203,27 @@ class RedisCache:
 
     async def count(self, key: str, ttl: int, amount: int = 1) -> int:
         """Add to a counter."""
-        number = await self._ask(lambda: self._count(self._prefix + key, ttl, amount))
-        return number if number is not None else await self._alone.count(key, ttl, amount)
+        return (await self.count_many({key: amount}, ttl))[0]
+
+    async def count_many(self, amounts: Mapping[str, int], ttl: int) -> list[int]:
+        """Add to several counters, some hundreds with each question, so that none takes too long."""
+        pairs, numbers = list(amounts.items()), list[int]()
+        for start in range(0, len(pairs), _BATCH):
+            batch = dict(pairs[start : start + _BATCH])
+            counted = await self._ask(partial(self._count, batch, ttl))
+            numbers += counted if counted is not None else await self._alone.count_many(batch, ttl)
+        return numbers
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._redis.aclose()
 
-    async def _count(self, name: str, ttl: int, amount: int) -> int:
+    async def _count(self, amounts: Mapping[str, int], ttl: int) -> list[int]:
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(name, 0, ex=ttl, nx=True)
-            pipeline.incrby(name, amount)
-            return int((await pipeline.execute())[1])
+            for key, amount in amounts.items():
+                pipeline.set(self._prefix + key, 0, ex=ttl, nx=True)
+                pipeline.incrby(self._prefix + key, amount)
+            return [int(number) for number in (await pipeline.execute())[1::2]]
 
     async def _ask(self, call: Callable[[], Awaitable[_T]]) -> _T | None:
         if not self._healthy:

@@ -87,6 +87,16 @@ async def test_counting_is_atomic(cache: Cache) -> None:
     assert sorted(numbers) == list(range(1, 51))
 
 
+async def test_many_counters_are_counted_as_one_is(cache: Cache) -> None:
+    """Each has its own amount and its own number, in the order they were named, a thousand of them too."""
+    await cache.count("counter 7", 60, 5)
+    amounts = {f"counter {number}": number for number in range(1_100)}
+    expected = [number + 5 * (number == 7) for number in range(1_100)]
+    assert await cache.count_many(amounts, 60) == expected
+    assert await cache.count("counter 1099", 60) == 1_100
+    assert await cache.count_many({}, 60) == []
+
+
 async def test_a_counter_ends_after_its_first_count(cache: Cache) -> None:
     """Counting goes on from one, ``ttl`` seconds after the first count and however often it was counted."""
     assert await cache.count("attempts", 1) == 1
@@ -102,7 +112,7 @@ async def test_a_counter_ends_after_its_first_count(cache: Cache) -> None:
     assert highest > 10
 
 
-@pytest.mark.parametrize("call", ["get", "set", "delete", "count"])
+@pytest.mark.parametrize("call", ["get", "set", "delete", "count", "count_many"])
 async def test_a_closed_cache_does_not_raise(cache: Cache, call: str) -> None:
     """During a shutdown, a late caller meets a miss and no exception."""
     await cache.close()
@@ -113,6 +123,8 @@ async def test_a_closed_cache_does_not_raise(cache: Cache, call: str) -> None:
             await cache.set("key", b"x", 60)
         case "delete":
             await cache.delete("key")
+        case "count_many":
+            assert await cache.count_many({"key": 1, "other": 2}, 60) == [1, 2]
         case _:
             assert await cache.count("key", 60) == 1
     await cache.close()

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.edge.rates import Rates
+from router.storage.cache import MemoryCache
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from router.storage.cache import Cache
 
@@ -113,6 +114,25 @@ async def test_a_worker_whose_fellow_goes_has_the_limit_to_itself(cache: Cache) 
     for _ in range(3):
         await second(clock, fleet, [60, 0], 40)
     assert await second(clock, fleet, [60, 0], 40) == [40, 0]
+
+
+async def test_many_tenants_are_told_of_at_once() -> None:
+    """A second's exchange costs one call of the cache, however many tenants have a limit."""
+    calls = []
+
+    class Overheard(MemoryCache):
+        async def count_many(self, amounts: Mapping[str, int], ttl: int) -> list[int]:
+            calls.append(dict(amounts))
+            return await super().count_many(amounts, ttl)
+
+    clock = Clock()
+    rates = Rates(Overheard(), workers=1, clock=clock)
+    for number in range(100):
+        crowd(rates, number + 1, 10, f"tnt-{number}")
+    clock.now += 1
+    await rates.exchange(int(clock.now))
+    [amounts] = calls
+    assert sorted(amounts.values()) == [0] * 100 + list(range(1, 101))
 
 
 async def test_tenants_that_nobody_visits_are_forgotten(cache: Cache) -> None:
