@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help run test check format texts fuzz bench clean
+.PHONY: help run test check format texts fuzz tls-check bench clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -72,8 +72,18 @@ SECONDS ?= 60
 fuzz: $(VENV)/.fuzz  ## Look for octets that break a parser, SECONDS=60 for each of them
 	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
+# An environment of its own: sslyze wants an older cryptography than the router.
+$(VENV)-tls/.sslyze:
+	@echo "Installing sslyze"
+	@$(PYTHON) -m venv $(VENV)-tls
+	@$(VENV)-tls/bin/python -m pip install --quiet 'sslyze>=6.3'
+	@touch $@
+
+tls-check: $(VENV)/.dev $(VENV)-tls/.sslyze  ## Have sslyze judge the TLS of a running demo
+	@$(BIN)/python -m tests.tls_check $(VENV)-tls/bin/python
+
 bench: $(VENV)/.bench  ## Measure the router against nginx and other proxies
 	@$(BIN)/python bench/run.py
 
 clean:  ## Remove the environment and the demo's data
-	@rm -rf $(VENV) demo-data
+	@rm -rf $(VENV) $(VENV)-tls demo-data

@@ -109,7 +109,8 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
 
     vault = Vault(database, bell, storage.sealer)
     folder = CertificateFolder(settings.certs_dir)
-    keyring = Keyring(vault, folder, feed, capacity=settings.keyring_capacity)
+    capacity, profile = settings.keyring_capacity, settings.tls_profile
+    keyring = Keyring(vault, folder, feed, capacity=capacity, profile=profile)
     stack.push_async_callback(keyring.close)
 
     idle, life = settings.session_idle, settings.session_life

@@ -345,7 +345,8 @@ class Settings(BaseModel):
         description="Octets a second below which a body, either way, is taken for stalled and cut off.",
     )
     stall_timeout: Seconds = Field(
-        60, description="Seconds over which that rate is reckoned, and an upstream may take nothing of a body."
+        60,
+        description="Seconds over which that rate is reckoned, and an upstream may take nothing of a body.",
     )
     drain_grace: Annotated[float, Field(ge=0, le=3600)] = Field(
         5,
@@ -379,6 +380,10 @@ class Settings(BaseModel):
     upstream_queue: Annotated[int, Field(ge=0)] = Field(
         1024,
         description="Visits that may wait for a connection to one upstream; the next is answered 503.",
+    )
+    tls_profile: Literal["intermediate", "modern"] = Field(
+        "intermediate",
+        description="Mozilla's “intermediate” (TLS 1.2 and 1.3) or “modern” (TLS 1.3 alone).",
     )
     keyring_capacity: Annotated[int, Field(ge=1)] = Field(
         2048,

@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -28,7 +30,6 @@ from router.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from router.settings import Settings
 
@@ -46,6 +47,14 @@ MAX_BACK_OFF: Final = 5.0
 """Seconds between restarts: connections wait in the slot's queue meanwhile."""
 
 WORKER_COMMAND: Final = (sys.executable, "-m", "router.worker")
+
+# OpenSSL before 3.5 lets a client choose key exchanges of 8192 bits, which cost two hundred times the usual
+# ones (D(HE)at, CVE-2002-20001), and Python can set one curve or all. Since 3.5 its own choice is a good one.
+_OPENSSL: Final[Mapping[str, str]] = (
+    {"OPENSSL_CONF": str(Path(__file__).with_name("openssl.cnf"))}
+    if ssl.OPENSSL_VERSION_INFO < (3, 5)
+    else {}
+)
 
 _KILLED: Final = 128 + signal.SIGINT
 
@@ -68,13 +77,16 @@ def run(settings: Settings, overrides: Mapping[str, object] | None = None) -> in
 
 
 def of_settings(settings: Settings, environment: Mapping[str, str], folder: Path | None = None) -> Supervisor:
-    """Make the supervisor that these settings ask for; ``folder`` is where the workers run."""
+    """Make the supervisor that these settings ask for; ``folder`` is where the workers run.
+
+    Unless the environment says otherwise, OpenSSL is configured by our own file, for what Python has no call.
+    """
     return Supervisor(
         bind=settings.bind,
         ports={"https": settings.https_port, "http": settings.http_port, "health": settings.health_port},
         workers=settings.workers,
         drain_seconds=settings.drain_grace + settings.drain_timeout,
-        environment=environment,
+        environment={**_OPENSSL, **environment},
         folder=folder,
     )
 

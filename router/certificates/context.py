@@ -1,8 +1,10 @@
 """TLS contexts: a chain and its key, ready for handshakes, with the key never on the disk.
 
-The settings are Mozilla's “intermediate” ones (guideline 5.7): TLS 1.2 and 1.3, AEAD ciphers with forward
-secrecy. A context makes ticket keys of its own and keeps its sessions to itself, so a TLS session is resumed
-in the context it began in and nowhere else. The keyring makes one for each tenant, and relies on that.
+The settings are Mozilla's “intermediate” or “modern” ones (guideline 5.7): TLS 1.2 with AEAD ciphers and
+forward secrecy beside TLS 1.3, or TLS 1.3 alone. What Python has no call for, the curves, is in openssl.cnf,
+which the supervisor gives to the workers. A context makes ticket keys of its own and keeps its sessions to
+itself, so a TLS session is resumed in the context it began in and nowhere else. The keyring makes one for
+each tenant, and relies on that.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -24,6 +26,10 @@ from router.certificates.faults import refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TlsProfile = Literal["intermediate", "modern"]
+"""Which clients are served: those of the last ten years, or those that know TLS 1.3."""
+
+_OLDEST: Final = {"intermediate": ssl.TLSVersion.TLSv1_2, "modern": ssl.TLSVersion.TLSv1_3}
 _CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
@@ -31,7 +37,9 @@ _CIPHERS: Final = (
 )
 
 
-def build_context(chain_pem: str, key_der: bytes, *beside: tuple[str, bytes]) -> ssl.SSLContext:
+def build_context(
+    chain_pem: str, key_der: bytes, *beside: tuple[str, bytes], profile: TlsProfile = "intermediate"
+) -> ssl.SSLContext:
     """Build what a handshake needs, from a PEM chain (leaf first) and its PKCS#8 key.
 
     ``beside`` are chains and keys of other kinds (RSA beside ECDSA) for the same names: each client gets the
@@ -39,7 +47,7 @@ def build_context(chain_pem: str, key_der: bytes, *beside: tuple[str, bytes]) ->
     ``BadBundle("unusable")`` for what OpenSSL does not load, so building one is the proof of an upload.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = _OLDEST[profile]
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.options |= (
         ssl.OP_CIPHER_SERVER_PREFERENCE

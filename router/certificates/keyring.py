@@ -28,6 +28,7 @@ from router.storage.waiting_room import WaitingRoom
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from router.certificates.context import TlsProfile
     from router.certificates.folder import CertificateFolder
     from router.certificates.record import StoredCertificate
     from router.certificates.served import Kept
@@ -49,6 +50,7 @@ class Keyring:
         feed: ChangeFeed,
         *,
         capacity: int = 2048,
+        profile: TlsProfile = "intermediate",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._vault = vault
@@ -58,7 +60,7 @@ class Keyring:
         self._room = WaitingRoom("certificates")
         self._named = _lookup("certificate", self._load_named, capacity, self._room)
         self._wild = _lookup("wildcard certificate", self._load_wild, _WILDCARDS, self._room)
-        self._contexts = Contexts(self._opened, capacity=capacity)
+        self._contexts = Contexts(self._opened, capacity=capacity, profile=profile)
         folder.subscribe(self.drop)
         feed.subscribe("certificate", self.drop)
         feed.subscribe("hostname", self._drop_hostname)

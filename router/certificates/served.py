@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
+    from router.certificates.context import TlsProfile
     from router.certificates.record import (
         CertificateRecord,
         SealedCertificate,
@@ -55,8 +56,15 @@ class Contexts:
     An entry costs 20 to 25 KiB and 1 to 2 ms of a thread. ``open_key`` opens what the vault sealed.
     """
 
-    def __init__(self, open_key: Callable[[Kept], StoredCertificate], *, capacity: int) -> None:
+    def __init__(
+        self,
+        open_key: Callable[[Kept], StoredCertificate],
+        *,
+        capacity: int,
+        profile: TlsProfile = "intermediate",
+    ) -> None:
         self._open_key = open_key
+        self._profile = profile
         self._capacity = capacity
         self._served: OrderedDict[_Key, Served] = OrderedDict()
         self.built = 0
@@ -85,7 +93,7 @@ class Contexts:
 
     async def _build(self, certificates: Sequence[StoredCertificate], tenant_id: str | None) -> Served:
         first, *beside = [(each.chain_pem, each.key_der) for each in certificates]
-        context = await asyncio.to_thread(build_context, *first, *beside)
+        context = await asyncio.to_thread(build_context, *first, *beside, profile=self._profile)
         self.built += 1
         best = certificates[0].record
         return Served(

@@ -45,6 +45,16 @@ def test_old_versions_of_tls_are_refused() -> None:
         shake(address, "www.example.com", client)
 
 
+def test_the_modern_profile_is_tls_1_3_alone() -> None:
+    """A client that knows no TLS 1.3 gets an alert; one that does is served."""
+    bundle = bundle_of(LEAF)
+    modern = build_context(bundle.chain_pem, bundle.key_der, profile="modern")
+    with serving(modern) as address:
+        assert shake(address, "www.example.com", client_context()).version == "TLSv1.3"
+        with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+            shake(address, "www.example.com", client_context(TLS12))
+
+
 def test_ciphers_have_forward_secrecy_and_authentication() -> None:
     """A client that offers CBC or plain RSA key exchange alone is refused."""
     client = client_context(TLS12, "AES128-SHA:AES256-GCM-SHA384:ECDHE-RSA-AES128-SHA")

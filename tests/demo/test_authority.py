@@ -63,7 +63,7 @@ def test_a_second_start_leaves_everything_as_it_is(tmp_path: Path) -> None:
     """Who trusted the authority once need not do it again."""
     prepare(tmp_path, tmp_path / "certs", [ELSEWHERE])
     before = contents(tmp_path)
-    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 300 * DAY)
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 50 * DAY)
     assert contents(tmp_path) == before
 
 
@@ -71,17 +71,17 @@ def test_leaves_are_renewed_in_time_by_the_same_authority(tmp_path: Path) -> Non
     """Less than a month before its end a certificate is issued anew; the authority lasts."""
     ca_file = prepare(tmp_path, tmp_path / "certs", [ELSEWHERE])
     before = contents(tmp_path)
-    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 380 * DAY)
+    prepare(tmp_path, tmp_path / "certs", [ELSEWHERE], now=NOW + 70 * DAY)
     after = contents(tmp_path)
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {
         f"certs/{name}.{end}" for name in ("portal.localhost", ELSEWHERE) for end in ("pem", "key")
     }
     bundle = Bundle.parse(
-        after[f"certs/{ELSEWHERE}.pem"], after[f"certs/{ELSEWHERE}.key"], now=NOW + 380 * DAY
+        after[f"certs/{ELSEWHERE}.pem"], after[f"certs/{ELSEWHERE}.key"], now=NOW + 70 * DAY
     )
     assert Authority.open(ca_file.parent, now=NOW).issued(bundle)
-    assert bundle.not_after > NOW + 700 * DAY
+    assert bundle.not_after > NOW + 150 * DAY
 
 
 @pytest.mark.parametrize("spoil", ["missing", "damaged", "another key", "old"])
