@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from router.certificates.bundle import BadBundle, Bundle
 from router.certificates.vault import Vault
-from router.errors import BadSettings, NotFound
+from router.errors import BadSettings, Conflict, NotFound, RouterError
 from router.storage.changes import PollBell
-from router.storage.schema import audit, certificates, changes
+from router.storage.schema import audit, certificate_names, certificates, changes
 from router.storage.sealing import Sealer
 from tests.certificates.conftest import SEALER
 from tests.certificates.maker import INTERMEDIATE, LEAF, NOW
@@ -180,3 +180,82 @@ async def test_another_encryption_key_opens_nothing(database: Database, vault: V
     with pytest.raises(BadSettings) as caught:
         await other.find("a.test")
     assert caught.value.code == "encryption_key_missing"
+
+
+async def test_what_is_replaced_has_no_names_of_its_own(database: Database, vault: Vault) -> None:
+    """A successor may carry more names; one that carries fewer stands beside the former."""
+    acme = await add_tenant(database, "acme", HOST)
+    first = await vault.store(bundle_for(HOST), acme)
+    second = await vault.store(bundle_for(HOST, "a.test", slot=1), acme)
+    third = await vault.store(bundle_for(HOST, slot=2), acme)
+    found = {record.id: record for record in await vault.list()}
+    assert {id_: record.state for id_, record in found.items()} == {
+        first.id: "superseded",
+        second.id: "active",
+        third.id: "active",
+    }
+    assert (found[first.id].superseded_by, found[first.id].superseded_at) == (second.id, int(NOW))
+
+
+async def test_a_rollback_brings_back_all_that_was_replaced(database: Database, vault: Vault) -> None:
+    """Two for one, and the same again goes forth; workers are told each name, the audit who did it."""
+    acme = await add_tenant(database, "acme", HOST, "a.test")
+    first = await vault.store(bundle_for(HOST), acme)
+    beside = await vault.store(bundle_for("a.test"), acme)
+    rsa = await vault.store(bundle_for(HOST, kind="rsa2048"), acme)
+    new = await vault.store(bundle_for(HOST, "a.test", slot=1), acme)
+    assert {each.id for each in await vault.roll_back(new.id, actor="olga")} == {first.id, beside.id}
+    states = {record.id: record.state for record in await vault.list()}
+    assert states == {first.id: "active", beside.id: "active", rsa.id: "active", new.id: "superseded"}
+    async with database.read() as connection:
+        told = (await connection.execute(select(changes.c.key).order_by(changes.c.sequence.desc()))).scalars()
+        line = (await connection.execute(select(audit).order_by(audit.c.sequence.desc()))).first()
+    assert set(list(told)[:2]) == {HOST, "a.test"}
+    assert line is not None
+    assert (line.actor, line.action, line.subject) == ("olga", "certificate.rollback", new.id)
+    assert [each.id for each in await vault.roll_back(new.id, actor="olga")] == [new.id]
+    states = {record.id: record.state for record in await vault.list()}
+    assert states == {first.id: "superseded", beside.id: "superseded", rsa.id: "active", new.id: "active"}
+
+
+async def test_a_rollback_to_what_has_expired_is_refused(database: Database, vault: Vault) -> None:
+    """It would be a step from bad to worse; and without a former one there is nothing to do."""
+    await vault.store(bundle_for(HOST), None)
+    new = await vault.store(bundle_for(HOST, slot=1), None)
+    later = Vault(database, PollBell(), SEALER, clock=lambda: NOW + 100 * 86_400)
+    for asked, code in ((new.id, "former_expired"), ("crt_gone", "no_such_certificate")):
+        with pytest.raises(RouterError) as caught:
+            await later.roll_back(asked, actor="olga")
+        assert caught.value.code == code
+    alone = await vault.store(bundle_for("b.test"), None)
+    with pytest.raises(Conflict) as caught_alone:
+        await vault.roll_back(alone.id, actor="olga")
+    assert caught_alone.value.code == "nothing_to_roll_back"
+
+
+async def test_a_deleted_certificate_leaves_nothing_behind(database: Database, vault: Vault) -> None:
+    """Neither its key nor its names; the workers hear of it, and the audit keeps who did it."""
+    acme = await add_tenant(database, "acme", HOST)
+    first = await vault.store(bundle_for(HOST), acme)
+    with pytest.raises(Conflict) as caught:
+        await vault.delete(first.id, actor="olga", even_the_last=False)
+    assert caught.value.code == "last_certificate"
+    platform = await vault.store(bundle_for("*.acme.test", slot=1), None)
+    assert (await vault.delete(first.id, actor="olga", even_the_last=False)).id == first.id
+    with pytest.raises(Conflict):
+        await vault.delete(platform.id, actor="olga", even_the_last=False)
+    await vault.delete(platform.id, actor="olga", even_the_last=True)
+    async with database.read() as connection:
+        assert not (await connection.execute(select(certificates))).all()
+        assert not (await connection.execute(select(certificate_names))).all()
+        lines = (await connection.execute(select(audit.c.action, audit.c.detail))).all()
+    assert [line.detail["bare"] for line in lines if line.action == "certificate.delete"] == [[], [HOST]]
+
+
+async def test_a_superseded_one_may_go_without_a_word(database: Database, vault: Vault) -> None:
+    """It serves nobody."""
+    acme = await add_tenant(database, "acme", HOST)
+    first = await vault.store(bundle_for(HOST), acme)
+    second = await vault.store(bundle_for(HOST, slot=1), acme)
+    await vault.delete(first.id, actor="olga", even_the_last=False)
+    assert [record.id for record in await vault.list()] == [second.id]
