@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ import structlog
 import trustme
 
 from router.cli.app import main
+from tests.edge.name_server import NameServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +96,21 @@ def shell(bare: Shell, _sqlite_template: Path) -> Shell:
     (bare.folder / "data").mkdir()
     shutil.copy(_sqlite_template, bare.folder / "data" / "router.db")
     return bare
+
+
+@pytest.fixture
+def name_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    """Run a name server beside the command, and have the settings name it."""
+    server, loop = NameServer(), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    monkeypatch.setenv("ROUTER_RESOLVERS", server.address)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
 
 
 ACME = (

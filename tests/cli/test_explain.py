@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import threading
@@ -22,12 +21,12 @@ from router.tenants.claims import Claim, ClaimState
 from router.tenants.rows import TenantRecord
 from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
 from tests.cli.conftest import ACME, issue
-from tests.edge.name_server import NameServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.cli.conftest import Shell
+    from tests.edge.name_server import NameServer
 
 NOW = 1_700_000_000.0
 NAME = Hostname.parse("billing.acme.com")
@@ -235,21 +234,6 @@ def test_an_upstream_that_speaks_no_tls_is_told_from_one_that_is_away(ready: She
         patch.setenv("ROUTER_CONNECT_TIMEOUT", "0.3")
         wrong = ready("explain", "acme.portal.example", "--json").answer["wrong"]
     assert "no answer in 0.3 seconds" in wrong["sentence"]
-
-
-@pytest.fixture
-def name_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    """Run a name server beside the command, and have the settings name it."""
-    server, loop = NameServer(), asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    monkeypatch.setenv("ROUTER_RESOLVERS", server.address)
-    yield server
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
 
 
 def test_a_name_is_judged_address_by_address(ready: Shell, upstream: str, name_servers: NameServer) -> None:
