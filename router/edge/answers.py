@@ -88,12 +88,13 @@ class ErrorPages(Protocol):
         tenant: Tenant | None,
         status: int,
         *,
+        code: str,
         request_id: str,
         return_to: str,
         cookie: str | None,
         accept: str,
     ) -> ErrorPage:
-        """The page for ``status`` in the language that is wanted; never raises."""
+        """The page for ``status``, by ``code`` where that says more, as it is wanted; never raises."""
 
 
 class Answers:
@@ -138,6 +139,7 @@ class Answers:
             page = self._error_pages.render(
                 refuse.tenant,
                 status,
+                code=refuse.code,
                 request_id=request_id,
                 return_to=_return_target(visit),
                 cookie=language_cookie(visit.cookies.line) if visit.cookies is not None else None,

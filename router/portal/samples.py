@@ -194,7 +194,12 @@ def _account() -> list[Sample]:
 def _errors() -> list[Sample]:
     """What the edge says too; these know nothing of forms."""
     statuses = (400, 401, 403, 404, 405, 408, 413, 414, 418, 421, 429, 431, 500, 501, 502, 503, 504, 599)
+    told = [(status, "") for status in statuses] + [(403, "choose_customer"), (403, "https_needed")]
     return [
-        Sample("error.html", str(status), {"status": status, "request_id": "req_0123", "return_to": "/"})
-        for status in statuses
+        Sample(
+            "error.html",
+            f"{status} {code}".rstrip(),
+            {"status": status, "code": code, "request_id": "req_0123", "return_to": "/"},
+        )
+        for status, code in told
     ]

@@ -177,6 +177,23 @@ def test_a_form_is_not_led_back_to() -> None:
     assert b"return=/a" not in ANSWERS.error(refuse, visit(HTML, target=b"/a", method=b"POST")).body
 
 
+def test_who_has_not_chosen_a_customer_is_led_to_choose_one() -> None:
+    """A form that was sent without a customer was not out of date, and the page says what to do."""
+    refuse = Refuse(403, "choose_customer", ACME)
+    came_from = b"Referer: https://acme.portal.example/orders"
+    body = ANSWERS.error(refuse, visit(HTML, came_from, target=b"/a", method=b"POST")).body
+    assert b'href="/-/customer?return=/orders"' in body
+    assert b"was not saved" in body
+    assert b"out of date" not in body
+
+
+def test_who_came_without_tls_is_told_to_come_with_it() -> None:
+    """A person at the admin hostname's port 80 reads of HTTPS, not of a form that they never sent."""
+    body = ANSWERS.error(Refuse(403, "https_needed", close=True), visit(HTML)).body
+    assert b"https://" in body
+    assert b"out of date" not in body
+
+
 @pytest.mark.parametrize(
     ("answers", "host", "target", "location"),
     [
