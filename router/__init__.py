@@ -27,6 +27,6 @@ The journey of a certificate::
     serve         certificates/keyring.py swaps its entry; open connections keep theirs
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
-cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → tenants, certificates, identity, mail →
-storage → observe → settings → languages → hostname, errors.
+cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → tenants, certificates,
+identity, mail → storage → observe → settings → languages → hostname, errors.
 """

@@ -277,13 +277,13 @@ class Settings(BaseModel):
         tuple[Annotated[Network, BeforeValidator(_as_network)], ...], BeforeValidator(_as_list)
     ] = Field(
         (),
-        description="Comma-separated networks of load balancers that are believed when they say for whom they "
-        "connect.",
+        description="Comma-separated networks of load balancers that are believed when they say for whom "
+        "they connect.",
     )
     proxy_protocol: bool = Field(
         default=False,
-        description="Whether they say so in a PROXY header, which each of their connections then begins with; "
-        "else in `X-Forwarded-For`.",
+        description="Whether they say so in a PROXY header, which each of their connections then begins "
+        "with; else in `X-Forwarded-For`.",
     )
     allow_private_upstreams: bool = Field(
         default=False,

@@ -49,10 +49,10 @@ class Theme:
     """Renders mails; ``fault`` is what it raises instead."""
 
     fault: Exception | None = None
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    asked: list[tuple[str | None, str, str]] = field(default_factory=list)
 
     async def compose(
-        self, tenant_id: str, kind: str, language: str, facts: Mapping[str, str | int]
+        self, tenant_id: str | None, kind: str, language: str, facts: Mapping[str, str | int]
     ) -> Composed:
         """Render a mail."""
         self.asked.append((tenant_id, kind, language))
