@@ -1,4 +1,7 @@
-"""What can go wrong, said once: a stable code for programs, a sentence for people."""
+"""What can go wrong, said once: a stable code for programs, a sentence for people.
+
+PURE.
+"""
 
 from __future__ import annotations
 

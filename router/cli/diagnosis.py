@@ -1,6 +1,6 @@
 """What is known about a hostname, and the first thing that is wrong with it.
 
-PURE. explain.py gathers the facts; the rules are here, in the order of a request's way.
+explain.py gathers the facts; the rules are here alone, in the order of a request's way.
 """
 
 from __future__ import annotations
