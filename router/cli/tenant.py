@@ -1,4 +1,4 @@
-"""``tenant-router tenant``: add, list, show, set, suspend, resume."""
+"""``tenant-router tenant``: add, list, show, set, suspend, resume, delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from router.cli import branding, forwarding
 from router.cli.branding import BrandingOptions
 from router.cli.forwarding import ForwardingOptions, emptied
-from router.cli.output import AsJson, answer, show_list, show_record, when
+from router.cli.output import AsJson, Usage, answer, show_list, show_record, when
 from router.hostname import port_suffix
 from router.settings import Settings, load_settings
 from router.tenants.claims import Claim, ClaimState
@@ -20,7 +20,7 @@ from router.tenants.upstream_address import spelled
 if TYPE_CHECKING:
     from router.tenants.rows import TenantRecord
 
-app = App(name="tenant", help="Tenants: add, list, show, set, suspend, resume.")
+app = App(name="tenant", help="Tenants: add, list, show, set, suspend, resume, delete.")
 
 Slug = Annotated[str, Parameter(help="The tenant's short name: its sub-domain of the platform.")]
 Name = Annotated[str, Parameter(help="The name that customers see.")]
@@ -57,6 +57,9 @@ async def add(  # noqa: PLR0913 - an option for each field of the form
     allow_registration: Registration = False,
     registration_check: Check | None = None,
     public_path: Paths | None = None,
+    take_over_slug: Annotated[
+        bool, Parameter(negative=(), help="Take a short name that was a tenant's which was deleted.")
+    ] = False,
     looks: BrandingOptions | None = None,
     options: ForwardingOptions | None = None,
     as_json: AsJson = False,
@@ -84,7 +87,7 @@ async def add(  # noqa: PLR0913 - an option for each field of the form
         branding=(looks or BrandingOptions()).form(settings.themes_dir, settings.languages_dir),
     )
     async with opened(settings) as stores:
-        record = await stores.registry.add(slug, form, actor=actor())
+        record = await stores.registry.add(slug, form, actor=actor(), take_over_slug=take_over_slug)
         _answer(record, stores.settings, f"Tenant {slug} was added.", as_json=as_json)
 
 
@@ -198,6 +201,31 @@ async def resume(slug: Slug, /, *, as_json: AsJson = False) -> None:
     async with opened() as stores:
         record = await stores.registry.resume(slug, actor=actor())
         _answer(record, stores.settings, f"Tenant {slug} is active.", as_json=as_json)
+
+
+@app.command
+async def delete(
+    slug: Slug,
+    /,
+    *,
+    yes_delete: Annotated[str, Parameter(help="The short name once more: nothing of it can be had back.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete a tenant with its users, sessions, certificates and hostnames.
+
+    Its short name is not given to another tenant by itself.
+
+    For example:
+        tenant-router tenant delete acme --yes-delete acme
+    """
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
+
+    if yes_delete != slug:
+        raise Usage("usage", f"To delete {slug} with all that is its own, say: --yes-delete {slug}")
+    async with opened() as stores:
+        record = await stores.registry.delete(slug, actor=actor())
+        told = described(record, stores.settings)
+    answer(told, f"Tenant {slug} was deleted.", as_json=as_json)
 
 
 def described(record: TenantRecord, settings: Settings) -> dict[str, object]:

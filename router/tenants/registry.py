@@ -30,6 +30,7 @@ from router.tenants.claims import (
     check_slug,
     chosen,
 )
+from router.tenants.deletion import check_tombstone, delete_tenant
 from router.tenants.form import Judged, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
 from router.tenants.notes import note
@@ -97,10 +98,14 @@ class Registry:
         async with self._database.read() as connection:
             return await find_claims(connection, claims.c.hostname == hostname)
 
-    async def add(self, slug: str, form: TenantForm, *, actor: str) -> TenantRecord:
+    async def add(
+        self, slug: str, form: TenantForm, *, actor: str, take_over_slug: bool = False
+    ) -> TenantRecord:
         """Create a tenant, with its platform address active and its external one pending.
 
-        Raises ``BadInput`` for a field that is missing or wrong, ``Conflict("slug_taken")``.
+        ``take_over_slug`` says that the short name may have been another tenant's, which is gone. Raises
+        ``BadInput`` for a field that is missing or wrong, ``Conflict`` with ``slug_taken`` or
+        ``slug_given_up``.
         """
         slug = check_slug(slug, self._reserved_slugs)
         judged = await self._judge(form)
@@ -109,6 +114,7 @@ class Registry:
         async with self._writing(taken) as connection:
             if await find_tenant(connection, tenants.c.slug == slug) is not None:
                 raise taken
+            await check_tombstone(connection, slug, take_over=take_over_slug)
             await self._insert(connection, slug, judged)
             record = await self._find(connection, slug)
             await self._note(connection, record, actor, "tenant.add", {"slug": slug} | _facts(record))
@@ -146,6 +152,18 @@ class Registry:
     async def resume(self, slug: str, *, actor: str) -> TenantRecord:
         """Switch a suspended portal on again."""
         return await self._set_status(slug, "active", "tenant.resume", actor)
+
+    async def delete(self, slug: str, *, actor: str) -> TenantRecord:
+        """Delete a tenant with all that is its own: users, sessions, certificates, hostnames, mails.
+
+        Its short name is given to no other by itself. Answers the tenant as it was. Raises ``NotFound``.
+        """
+        async with self._writing() as connection:
+            record = await self._find(connection, slug, lock=True)
+            await delete_tenant(connection, record, int(self._clock()))
+            await self._note(connection, record, actor, "tenant.delete", {"slug": slug} | _facts(record))
+        await self._bell.ring()
+        return record
 
     async def activate_domain(
         self,

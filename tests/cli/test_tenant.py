@@ -257,3 +257,13 @@ def test_tenant_and_domain_as_processes(command: tuple[str, ...], acme: Shell) -
     ran = acme.process("domain", "activate", "billing.acme.com", "--reason", "by phone")
     assert (ran.code, ran.err) == (Exit.OK, "")
     assert "https://billing.acme.com" in acme.process(*command).out
+
+
+def test_a_tenant_is_deleted_by_saying_its_name_twice(acme: Shell) -> None:
+    """By mistake nothing is deleted; afterwards its short name is taken over by an express word alone."""
+    assert acme("tenant", "delete", "acme", "--yes-delete", "globex").code == Exit.USAGE
+    assert acme("tenant", "delete", "acme").code == Exit.USAGE
+    assert acme("tenant", "delete", "acme", "--yes-delete", "acme", "--json").answer["slug"] == "acme"
+    assert acme("tenant", "list", "--json").answer == []
+    assert acme(*ACME, "--json").error == "slug_given_up"
+    assert acme(*ACME, "--take-over-slug").code == Exit.OK

@@ -1,0 +1,77 @@
+"""A tenant's end: all that is its own goes with it, and its short name is given to nobody by itself.
+
+What still points at it, a CNAME or a bookmark, leads to the answer of a hostname that never existed: its
+target was random and is never made again, and its short name has a tombstone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Select, delete, insert, select, update
+
+from router.errors import Conflict
+from router.storage import changes
+from router.storage.schema import (
+    certificate_names,
+    certificates,
+    claims,
+    sessions,
+    tenants,
+    tokens,
+    tombstones,
+)
+from router.tenants.claims import HOLDING, ClaimState
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from router.tenants.rows import TenantRecord
+
+
+async def check_tombstone(connection: AsyncConnection, slug: str, *, take_over: bool) -> None:
+    """Refuse a short name that was another tenant's, unless somebody takes it over expressly.
+
+    Raises ``Conflict("slug_given_up")``.
+    """
+    buried = tombstones.c.slug == slug
+    if take_over:
+        await connection.execute(delete(tombstones).where(buried))
+    elif await connection.scalar(select(tombstones.c.slug).where(buried)) is not None:
+        raise Conflict(
+            "slug_given_up",
+            f"“{slug}” was a tenant that was deleted, whose customers may still come: choose another short "
+            "name, or say --take-over-slug.",
+        )
+
+
+async def delete_tenant(connection: AsyncConnection, record: TenantRecord, now: int) -> None:
+    """Delete a tenant with all that is its own, and tell every worker what is gone.
+
+    Only the audit is to be written after it, for the changes come last.
+    """
+    tenant = record.tenant
+    gone = {
+        "session": await _keys(connection, select(sessions.c.key).where(sessions.c.tenant_id == tenant.id)),
+        "token": await _keys(connection, select(tokens.c.key).where(tokens.c.tenant_id == tenant.id)),
+        "certificate": await _keys(
+            connection,
+            select(certificate_names.c.name)
+            .distinct()
+            .join(certificates, certificates.c.id == certificate_names.c.certificate_id)
+            .where(certificates.c.tenant_id == tenant.id),
+        ),
+    }
+    await connection.execute(delete(tenants).where(tenants.c.id == tenant.id))
+    await connection.execute(
+        insert(tombstones).values(slug=tenant.slug, tenant_id=tenant.id, given_up_at=now)
+    )
+    held = [claim.hostname for claim in record.claims if claim.state in HOLDING]
+    waiting = claims.c.hostname.in_(held) & (claims.c.state == ClaimState.CONFLICT.value)
+    await connection.execute(update(claims).where(waiting).values(next_check_at=now))
+    for kind, keys in gone.items():
+        await changes.record_all(connection, kind, keys)
+
+
+async def _keys(connection: AsyncConnection, wanted: Select[str]) -> list[str]:
+    return [str(key) for key in await connection.scalars(wanted)]
