@@ -109,8 +109,14 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
 
     vault = Vault(database, bell, storage.sealer)
     folder = CertificateFolder(settings.certs_dir)
-    capacity, profile = settings.keyring_capacity, settings.tls_profile
-    keyring = Keyring(vault, folder, feed, capacity=capacity, profile=profile)
+    keyring = Keyring(
+        vault,
+        folder,
+        feed,
+        platform_domain=settings.platform_domain,
+        capacity=settings.keyring_capacity,
+        profile=settings.tls_profile,
+    )
     stack.push_async_callback(keyring.close)
 
     idle, life = settings.session_idle, settings.session_life

@@ -10,12 +10,16 @@
 4. Contexts are built in a thread. What is in memory answers at once (:meth:`Keyring.peek`), is asked for
    again each minute, and keeps serving when the database is away.
 
+5. A hostname behind a CDN is met by the CDN alone, which knows whom it connects to. So it is shown the
+   platform's own certificate where none was uploaded for the hostname.
+
 Of a vault and a folder that both have a name, the vault wins (record.choose).
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
 from router.certificates.names import wildcard_over
@@ -41,7 +45,10 @@ _WILDCARDS: Final = 1_000
 
 
 class Keyring:
-    """Server name → :class:`Served`. ``capacity`` bounds the hostnames, and the contexts, kept in memory."""
+    """Server name → :class:`Served`. ``capacity`` bounds the hostnames, and the contexts, kept in memory.
+
+    ``platform_domain`` is whose certificate stands in for hostnames behind a CDN.
+    """
 
     def __init__(
         self,
@@ -49,11 +56,13 @@ class Keyring:
         folder: CertificateFolder,
         feed: ChangeFeed,
         *,
+        platform_domain: str | None = None,
         capacity: int = 2048,
         profile: TlsProfile = "intermediate",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._vault = vault
+        self._platform_names = (f"*.{platform_domain}", platform_domain) if platform_domain else ()
         self._folder = folder
         self._clock = clock
         # Hostnames that a tenant holds or a certificate names; the wildcards for all other hostnames.
@@ -107,8 +116,8 @@ class Keyring:
         Connections that are open keep what they have.
         """
         self._drop_hostname(name)
-        if name.startswith("*."):
-            self._named.drop_if(lambda served: name in served.names)
+        if name.startswith("*.") or name in self._platform_names:
+            self._named.drop_if(lambda served: _concerns(name, served))
         self._contexts.drop(name)
 
     def clear(self) -> None:
@@ -140,7 +149,16 @@ class Keyring:
         chosen = self._chosen((*found.certificates, *self._files(hostname)), hostname)
         if found.holder is None and chosen and hostname not in chosen[0].record.names:
             return None  # nobody's name under a wildcard: remembered once, for all of them, in _wild
+        if not chosen and found.behind_cdn:
+            return await self._stand_in(hostname, found.holder)
         return await self._contexts.get(chosen, found.holder) if chosen else None
+
+    async def _stand_in(self, hostname: str, holder: str | None) -> Served | None:
+        for name in self._platform_names:
+            chosen = self._chosen((*await self._vault.platform(name), *self._folder.find(name)), name)
+            if chosen:
+                return replace(await self._contexts.get(chosen, holder), stands_in_for=hostname)
+        return None
 
     async def _load_wild(self, wildcard: str) -> Served | None:
         uploads = await self._vault.platform(wildcard)
@@ -158,6 +176,12 @@ class Keyring:
 
     def _opened(self, kept: Kept) -> StoredCertificate:
         return self._vault.unseal(kept) if isinstance(kept, SealedCertificate) else kept
+
+
+def _concerns(name: str, served: Served) -> bool:
+    """Whether what is shown may be another one now that the certificates of ``name`` changed."""
+    stands_in = served.stands_in_for
+    return name in served.names or (stands_in is not None and wildcard_over(stands_in) == name)
 
 
 def _lookup(

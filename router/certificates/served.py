@@ -44,10 +44,12 @@ class Served:
     origin: Source
     tenant_id: str | None
     records: tuple[CertificateRecord, ...] = ()
+    stands_in_for: str | None = None
+    """A hostname behind a CDN that has no certificate of its own here: the CDN takes this one."""
 
     def covers(self, hostname: str) -> bool:
-        """Whether the certificate shown covers ``hostname``; if not, a request for it deserves a 421."""
-        return covers(self.names, hostname)
+        """Whether the certificate shown is for ``hostname``; if not, a request for it deserves a 421."""
+        return hostname == self.stands_in_for or covers(self.names, hostname)
 
 
 class Contexts:

@@ -56,10 +56,14 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Who holds a hostname (none: nobody), and the certificates that may serve it."""
+    """Who holds a hostname (none: nobody), and the certificates that may serve it.
+
+    ``behind_cdn`` says that visitors meet a CDN's certificate there, and the CDN alone meets ours.
+    """
 
     holder: str | None
     certificates: tuple[SealedCertificate, ...]
+    behind_cdn: bool = False
 
 
 class Vault:
@@ -171,11 +175,12 @@ class Vault:
         """Find who holds ``hostname`` and which active certificates may serve it, by name or by wildcard."""
         names = [name for name in (hostname, wildcard_over(hostname)) if name]
         serves = claims.c.state.in_(SERVED_CLAIMS)
-        holding = select(claims.c.tenant_id).where(claims.c.hostname == hostname, serves)
+        holding = select(claims.c.tenant_id, claims.c.behind_cdn)
         async with self._database.read() as connection:
-            holder = await connection.scalar(holding)
+            held = (await connection.execute(holding.where(claims.c.hostname == hostname, serves))).first()
+            holder, behind_cdn = (held.tenant_id, held.behind_cdn) if held else (None, False)
             found = await find_active(connection, names, holder)
-        return Candidates(holder, found)
+        return Candidates(holder, found, behind_cdn)
 
     async def platform(self, name: str) -> tuple[SealedCertificate, ...]:
         """Find the platform's active certificates that carry exactly ``name``, which may be a wildcard."""

@@ -45,6 +45,14 @@ async def move_claim(database: Database, hostname: str, state: str) -> None:
         await record(connection, "certificate", hostname)
 
 
+async def put_behind_cdn(database: Database, hostname: str) -> None:
+    """Say of every claim to a hostname that a CDN stands before it, as its owner does."""
+    async with database.write() as connection:
+        behind = update(claims).where(claims.c.hostname == hostname).values(behind_cdn=True)
+        await connection.execute(behind)
+        await record(connection, "hostname", hostname)
+
+
 async def last_change(database: Database) -> int:
     """The number of the newest change."""
     async with database.read() as connection:

@@ -21,7 +21,7 @@ from router.storage.database import Database
 from router.storage.lookup import PENDING
 from tests.certificates.conftest import SEALER
 from tests.certificates.maker import INTERMEDIATE, NOW, Made, make
-from tests.certificates.rows import add_tenant, bundle_for, bundle_of, last_change, move_claim
+from tests.certificates.rows import add_tenant, bundle_for, bundle_of, last_change, move_claim, put_behind_cdn
 from tests.certificates.tls import client_context, serving, shake
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ async def world_of(database: Database, tmp_path: Path, capacity: int = 2048) -> 
     certs = tmp_path / "certs"
     folder = CertificateFolder(certs, clock=lambda: NOW)
     feed = ChangeFeed(database, bell, period=0.05)
-    keyring = Keyring(vault, folder, feed, capacity=capacity, clock=lambda: NOW)
+    keyring = Keyring(
+        vault, folder, feed, platform_domain="portal.test", capacity=capacity, clock=lambda: NOW
+    )
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(Tasks())
         stack.push_async_callback(keyring.close)
@@ -390,3 +392,33 @@ async def test_a_database_that_was_never_there_leaves_the_files(tmp_path: Path) 
         await keyring.find(HOST)
     await keyring.close()
     await database.close()
+
+
+async def test_behind_a_cdn_the_platforms_certificate_stands_in(world: World) -> None:
+    """For the one hostname, as long as nothing was uploaded for it; its successor takes its place too."""
+    await add_tenant(world.database, "globex", "billing.globex.test")
+    acme = await add_tenant(world.database, "acme", "billing.acme.test", "acme.portal.test")
+    await world.vault.store(bundle_for(*WILD), None)
+    assert await world.serves_nothing("billing.acme.test")
+    await put_behind_cdn(world.database, "billing.acme.test")
+    for slot in (1, 2):
+        wildcard = await world.vault.store(bundle_for(*WILD, slot=slot), None)
+        served = await world.found("billing.acme.test")
+        assert (served.certificate_id, served.tenant_id) == (wildcard.id, acme)
+        assert served.covers("billing.acme.test")
+        assert served.covers("acme.portal.test")
+        assert not served.covers("shop.acme.test")
+        assert not (await world.found("acme.portal.test")).covers("billing.acme.test")
+    assert await world.serves_nothing("billing.globex.test")
+    own = await world.vault.store(bundle_for("*.acme.test", slot=3), acme)
+    assert (await world.found("billing.acme.test")).certificate_id == own.id
+
+
+async def test_without_a_platforms_certificate_nothing_stands_in(world: World) -> None:
+    """There is none to show; a file in the folder will do."""
+    await add_tenant(world.database, "acme", "billing.acme.test")
+    await put_behind_cdn(world.database, "billing.acme.test")
+    assert await world.serves_nothing("billing.acme.test")
+    world.drop_file("platform", make("portal.test", issuer=INTERMEDIATE, slot=4))
+    await world.folder.look()
+    assert (await world.found("billing.acme.test")).certificate_id == "folder:platform"
