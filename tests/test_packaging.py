@@ -46,6 +46,19 @@ def test_the_compose_file_holds() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+def test_every_container_is_shut_in() -> None:
+    """Each service of the compose file drops all capabilities and is read-only; no image has a moving tag."""
+    text = _COMPOSE.read_text(encoding="utf-8")
+    hardened, services = re.split(r"^services:$", text, flags=re.MULTILINE)
+    for rule in ("cap_drop: [ALL]", '"no-new-privileges:true"', "read_only: true"):
+        assert rule in hardened
+    named = re.findall(r"^  ([a-z]+):\n((?:    .*\n|\n)*)", services.partition("\nvolumes:")[0], re.MULTILINE)
+    assert {name for name, _ in named} == {"router", "redis", "postgres", "backend"}
+    assert all(body.startswith("    <<: *hardened\n") for _, body in named)
+    images = re.findall(r"image: ([^\s]+)", services)
+    assert all(image == "tenant-router" or re.search(r":\d+\.\d+[.\d]*-", image) for image in images)
+
+
 def test_the_image_is_not_roots() -> None:
     """The last stage runs as a user of its own, tells its health, and takes in nothing that is not named."""
     stages = _DOCKERFILE.read_text(encoding="utf-8").split("\nFROM ")
