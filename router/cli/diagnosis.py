@@ -14,6 +14,7 @@ from router.tenants.claims import SERVED, Claim, ClaimState
 from router.tenants.story import ends_at, tell
 
 if TYPE_CHECKING:
+    from router.certificates.life import Standing
     from router.certificates.record import CertificateRecord
     from router.tenants.rows import TenantRecord
 
@@ -40,6 +41,8 @@ class Shown:
     why: str
     key_type: str = "ecdsa"
     beside: tuple[CertificateRecord, ...] = ()
+    standing: Standing | None = None
+    """Where an upload stands; none for a file."""
 
     @property
     def first_to_end(self) -> int:
@@ -61,7 +64,7 @@ class Facts:
 
     ``claim`` is the one that holds it, or the only one there is; ``record`` its tenant. ``file_faults`` are
     files in certs/ that were not taken, or that the folder cannot be read. ``is_admin`` says that the API
-    answers there, whoever claims it.
+    answers there, whoever claims it. ``waiting`` is an upload that serves once the hostname is active.
     """
 
     hostname: Hostname
@@ -73,6 +76,7 @@ class Facts:
     probes: tuple[Probe, ...] = ()
     file_faults: tuple[str, ...] = ()
     is_admin: bool = False
+    waiting: CertificateRecord | None = None
 
 
 def first_wrong(facts: Facts, now: float) -> Fault | None:

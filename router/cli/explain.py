@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from cyclopts import Parameter
 
+from router.cli.certificate_views import told as standing_told
 from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
 from router.cli.output import AsJson, Exit, Record, show_record, when
 from router.cli.tenant import described_claim, portal_url
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from router.certificates.folder import CertificateFolder
+    from router.certificates.record import CertificateRecord
     from router.certificates.served import Served
     from router.cli.stores import Stores
     from router.edge.dial import Target
@@ -95,7 +97,17 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
         probes=await _probes(record.tenant, stores) if record else (),
         file_faults=_file_faults(folder, stores.settings.certs_dir),
         is_admin=is_admin,
+        waiting=await _waiting(claim, stores) if claim and claim.state not in SERVED else None,
     )
+
+
+async def _waiting(claim: Claim, stores: Stores) -> CertificateRecord | None:
+    """Find what was uploaded for a hostname that is not active yet."""
+    from router.certificates.record import choose  # noqa: PLC0415 - see explain
+
+    own = [each for each in await stores.vault.list() if each.tenant_id == claim.tenant_id]
+    chosen = choose((each for each in own if each.state == "active"), claim.hostname, time.time())
+    return chosen[0] if chosen else None
 
 
 async def _shown(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Shown | Fault | None:
@@ -108,7 +120,8 @@ async def _shown(hostname: Hostname, stores: Stores, folder: CertificateFolder) 
     names, covers = tuple(sorted(served.names)), served.covers(hostname)
     why = await _why(served, hostname, stores)
     best, *beside = served.records
-    return Shown(best.id, names, best.not_after, covers, why, best.key_type, tuple(beside))
+    standing = (await stores.standings.of([best]))[best.id] if best.source == "upload" else None
+    return Shown(best.id, names, best.not_after, covers, why, best.key_type, tuple(beside), standing)
 
 
 async def _served(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Served | None:
@@ -116,7 +129,8 @@ async def _served(hostname: Hostname, stores: Stores, folder: CertificateFolder)
     from router.certificates.keyring import Keyring  # noqa: PLC0415 - see explain
     from router.storage.changes import ChangeFeed  # noqa: PLC0415 - see explain
 
-    keyring = Keyring(stores.vault, folder, ChangeFeed(stores.database, stores.bell), capacity=1)
+    feed, domain = ChangeFeed(stores.database, stores.bell), stores.settings.platform_domain
+    keyring = Keyring(stores.vault, folder, feed, platform_domain=domain, capacity=1)
     try:
         return await keyring.find(hostname)
     finally:
@@ -124,6 +138,8 @@ async def _served(hostname: Hostname, stores: Stores, folder: CertificateFolder)
 
 
 async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
+    if served.stands_in_for:
+        return "the platform's own: the hostname is behind a CDN, and nothing that was uploaded covers it"
     by = "by its own name" if hostname in served.names else f"by the wildcard *.{hostname.parent}"
     if served.origin == "folder":
         name = served.certificate_id.removeprefix("folder:")
@@ -233,6 +249,7 @@ def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -
         "claim": claim and described_claim(claim) | {"proof": claim.proof, "code": claim.code},
         "certificate": _described_certificate(shown, now) if isinstance(shown, Shown) else None,
         "upstreams": [{"url": probe.url, "answers": probe.fault or "yes"} for probe in facts.probes],
+        "certificate_waiting": facts.waiting and facts.waiting.id,
         "files_not_taken": list(facts.file_faults),
         "wrong": wrong and {"code": wrong.code, "sentence": wrong.sentence},
     }
@@ -250,11 +267,14 @@ def _told(facts: Facts, now: float) -> Record:
         left = int((shown.not_after - now) // _DAY)
         told["certificate"] = ", ".join(shown.names)
         told["why this one"] = shown.why
+        told["state"] = shown.standing and standing_told(shown.standing)
         told["expires"] = f"{when(shown.not_after)}, {left} days left"
         if shown.beside:
             kinds = [(shown.key_type, shown.id, shown.not_after)]
             kinds += [(each.key_type, each.id, each.not_after) for each in shown.beside]
             told["kinds of key"] = [f"{key}: {id_}, until {when(ends)}" for key, id_, ends in kinds]
+    elif facts.waiting is not None:
+        told["certificate"] = f"{facts.waiting.id} is held: it serves as soon as the hostname is active"
     else:
         told["certificate"] = None
     told["upstreams"] = [f"{probe.url}: {probe.fault or 'answers'}" for probe in facts.probes]
@@ -280,6 +300,8 @@ def _described_certificate(shown: Shown, now: float) -> Record:
         "names": list(shown.names),
         "why": shown.why,
         "covers": shown.covers,
+        "state": shown.standing and shown.standing.stage,
+        "workers": shown.standing and {"have": shown.standing.have, "all": shown.standing.workers},
         "not_after": when(shown.not_after),
         "days_left": int((shown.not_after - now) // _DAY),
         "beside": [

@@ -159,6 +159,24 @@ def test_both_kinds_of_key_are_told(ready: Shell, authority: trustme.CA) -> None
     assert f"rsa: {beside['id']}" in out or f"rsa: {certificate['id']}" in out
 
 
+def test_where_the_certificate_stands_is_told_as_the_list_tells_it(
+    ready: Shell, authority: trustme.CA
+) -> None:
+    """Held while the hostname is not active, then as far as the workers have it; a file has no such state."""
+    assert ready("explain", "acme.portal.example", "--json").answer["certificate"]["state"] is None
+    ready("tenant", "set", "acme", "--external-domain", "billing.acme.com")
+    chain, key = issue(authority, ready.folder, "own", "billing.acme.com")
+    uploaded = ready("certificate", "upload", chain, key, "--tenant", "acme", "--json").answer["id"]
+    assert ready("explain", "billing.acme.com", "--json").answer["certificate_waiting"] == uploaded
+    assert f"{uploaded} is held" in ready("explain", "billing.acme.com").out
+    ready("domain", "activate", "billing.acme.com", "--reason", "by phone")
+    answer = ready("explain", "billing.acme.com", "--json").answer
+    assert (answer["certificate_waiting"], answer["certificate"]["id"]) == (None, uploaded)
+    (listed,) = ready("certificate", "list", "--json").answer
+    assert answer["certificate"]["state"] == listed["state"] == "deploying"
+    assert answer["certificate"]["workers"] == listed["workers"]
+
+
 def test_the_way_to_a_working_domain_is_shown_step_by_step(ready: Shell, authority: trustme.CA) -> None:
     """Doing what explain says, one thing after the other, ends with a portal that works."""
 
