@@ -170,3 +170,30 @@ def test_a_themes_own_words_go_into_its_mails(tmp_path: Path) -> None:
     assert re.search(
         r"<a class=\"button\"[^>]*>Los</a>", mails.render(tenant, "reset", "de", mail_facts()).html
     )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MAIL_KINDS if kind.startswith("domain-")])
+def test_a_mail_about_a_hostname_names_it(kind: str) -> None:
+    """Text, page and subject say which hostname it is about."""
+    mail = MAILS.render(RICH, kind, "en", mail_facts())
+    for said in (mail.subject, mail.text, mail.html):
+        assert "rechnungen.stadtwerke.example" in said
+
+
+@pytest.mark.parametrize("kind", ["domain-unproved", "domain-lost", "domain-released", "domain-displaced"])
+def test_a_mail_about_missing_proof_holds_the_record(kind: str) -> None:
+    """What to create stands there as the forms of DNS providers ask for it: behind a CDN, a TXT record."""
+    facts = mail_facts()
+    lines = MAILS.render(PLAIN, kind, "en", facts).text.splitlines()
+    assert {f"Name: {facts['hostname']}", "Type: CNAME", f"Value: {facts['target']}"} <= set(lines)
+    behind = MAILS.render(PLAIN, kind, "en", facts | {"behind_cdn": 1})
+    wanted = {f"Name: {facts['txt_name']}", "Type: TXT", f"Value: {facts['txt_token']}"}
+    assert wanted <= set(behind.text.splitlines())
+    assert all(line in behind.html for line in wanted)
+
+
+def test_the_end_of_a_hostname_is_told_with_its_date() -> None:
+    """Subject and text say until when the portal answers there."""
+    mail = MAILS.render(PLAIN, "domain-lost", "en", mail_facts())
+    assert "29 November 2026" in mail.subject
+    assert "29 November 2026" in " ".join(mail.text.split())

@@ -142,6 +142,45 @@ async def test_a_user_from_before_memberships_acts_for_the_same_customer(
     assert [tuple(row) for row in found] == [("C-1001", 7, "C-1001")]
 
 
+async def test_hostnames_from_before_proof_go_on_as_they_were(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What answers was vouched for and stays so; what waits is looked for from now on."""
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0003"))
+    await migrate(empty_database_url)
+    monkeypatch.undo()
+
+    def fill(connection: Connection) -> None:
+        columns = "name, theme_colour, allow_registration, upstreams, public_paths, status, cname_label"
+        values = "'Acme', '#ffffff', false, '[]', '[]', 'active', 'x', 1, 0, 0"
+        _insert(
+            connection,
+            "tenants",
+            f"id, slug, {columns}, version, created_at, updated_at",
+            f"'t', 'acme', {values}",
+        )
+        columns = "id, tenant_id, hostname, kind, state, txt_token, created_at, updated_at"
+        for claim in (
+            "'a', 't', 'acme.portal.example', 'platform', 'active', 'x', 0, 7",
+            "'b', 't', 'billing.acme.example', 'external', 'active', 'x', 0, 7",
+            "'c', 't', 'konto.acme.example', 'external', 'pending', 'x', 0, 7",
+            "'d', 't', 'old.acme.example', 'external', 'released', 'x', 0, 7",
+        ):
+            _insert(connection, "claims", columns, claim)
+
+    await _sync(empty_database_url, fill)
+    await migrate(empty_database_url)
+    question = select(claims.c.proof, claims.c.proved_at, claims.c.next_check_at).order_by(claims.c.id)
+    found = await _sync(empty_database_url, lambda connection: connection.execute(question).all())
+    assert [tuple(row) for row in found] == [
+        (None, None, None),
+        ("operator", 7, None),
+        (None, None, 0),
+        (None, None, None),
+    ]
+
+
 async def test_migrating_twice_applies_nothing(empty_database_url: str) -> None:
     """``pending`` says beforehand what ``migrate`` then applies; a second time there is nothing to do."""
     expected = await pending(empty_database_url)
