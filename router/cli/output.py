@@ -41,7 +41,7 @@ class Exit(IntEnum):
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 explain, domain verify, theme check or keys found something wrong; 2 usage; "
     "3 bad input or settings; 4 not found; 5 conflict; 6 unavailable (database, Redis, disk); "
-    "7 domain wait waited in vain."
+    "7 domain wait or certificate upload --wait waited in vain."
 )
 
 _EXITS: Final[Sequence[tuple[type[RouterError], Exit]]] = (
