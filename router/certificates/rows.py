@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 
 from router.certificates.record import CertificateRecord, SealedCertificate
 from router.storage.schema import SERVED_CLAIMS, certificate_names, certificates, claims
+from router.storage.sealed import CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ _NEWEST: Final = (certificates.c.created_at.desc(), certificates.c.id)
 
 def identity_of(certificate_id: str) -> str:
     """Name the record that a private key is sealed for."""
-    return f"certificate:{certificate_id}:key"
+    return CERTIFICATES.identity(certificate_id)
 
 
 def columns_of(record: CertificateRecord) -> dict[str, Any]:
