@@ -91,23 +91,12 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         await rooms.folder.look()
         await rooms.signing_keys.ensure(time.time())
 
-        # What goes on in the background, from here to the end: visits first of all.
         tasks = await stack.enter_async_context(house.tasks)
-        tasks.start(storage.feed.run(), name="change feed")
-        tasks.start(rooms.folder.run(), name="certificate folder")
-        deployment = Deployment(Workers(storage.database), rooms.keyring, storage.feed)
-        tasks.start(deployment.run(), name="deployment of certificates")
-        tasks.start(join_expiry(settings, storage, rooms).run(), name="certificates that end")
-        tasks.start(rooms.sessions.run(), name="uses of sessions")
-        tasks.start(rooms.links.run(), name="one-time links")
+        _start_background(tasks, settings, storage, rooms)
         tasks.start(tokens.run(), name="uses of tokens")
-        tasks.start(rooms.signing_keys.run(), name="signing keys")
-        tasks.start(rooms.rates.run(), name="rates of visits")
         tasks.start(house.deadlines.run(), name="deadlines")
-        tasks.start(prune(Queue(storage.database)), name="old mails")
         if delivery is not None:
             tasks.start(delivery.run(), name="mails")
-        tasks.start(join_checker(settings, storage).run(), name="domain checks")
 
         edge = Edge(
             house,
@@ -119,6 +108,21 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
             proxy_protocol=settings.proxy_protocol,
         )
         yield edge, health
+
+
+def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms: Rooms) -> None:
+    """Start what goes on in storage and in the rooms for as long as the worker lives."""
+    deployment = Deployment(Workers(storage.database), rooms.keyring, storage.feed)
+    tasks.start(storage.feed.run(), name="change feed")
+    tasks.start(rooms.folder.run(), name="certificate folder")
+    tasks.start(deployment.run(), name="deployment of certificates")
+    tasks.start(join_expiry(settings, storage, rooms).run(), name="certificates that end")
+    tasks.start(rooms.sessions.run(), name="uses of sessions")
+    tasks.start(rooms.links.run(), name="one-time links")
+    tasks.start(rooms.signing_keys.run(), name="signing keys")
+    tasks.start(rooms.rates.run(), name="rates of visits")
+    tasks.start(prune(Queue(storage.database)), name="old mails")
+    tasks.start(join_checker(settings, storage).run(), name="domain checks")
 
 
 async def _portal(
@@ -206,15 +210,7 @@ def _house(
     tunnels = Tunnels(rooms.sessions, deadlines, tasks)
     storage.feed.subscribe("session", lambda key, _sequence: tunnels.end_session(key))
     storage.feed.subscribe_reset(tunnels.close_all)  # whose session ended is not known: all connect anew
-    private = settings.allow_private_upstreams
-    name_servers = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
-    pools = UpstreamPools(
-        limits,
-        deadlines,
-        resolver=Resolver(name_servers, tasks),
-        platform_domain=settings.platform_domain,
-        forbidden=partial(refused, allow_private=private),
-    )
+    pools = _pools(settings, limits, deadlines, tasks)
     stack.callback(pools.abort_all)
     routes = Routes(
         pools,
@@ -224,7 +220,9 @@ def _house(
         portal=pools.own(planes[0]),
         console=pools.own(planes[1]),
         public_port=settings.public_port,
-        default_upstreams=default_upstreams(settings.default_upstreams, allow_private=private),
+        default_upstreams=default_upstreams(
+            settings.default_upstreams, allow_private=settings.allow_private_upstreams
+        ),
     )
     answers = Answers(error_pages, public_port=settings.public_port)
     admin = settings.admin_hostname
@@ -233,6 +231,18 @@ def _house(
     if access_log is not None:
         stack.push_async_callback(access_log.close)
     return House(reception, tunnels, deadlines, limits, tasks, access_log)
+
+
+def _pools(settings: Settings, limits: Limits, deadlines: Deadlines, tasks: Tasks) -> UpstreamPools:
+    """Make the connections to upstreams, which go where the settings let them."""
+    patience = settings.connect_timeout * NAME_SHARE
+    return UpstreamPools(
+        limits,
+        deadlines,
+        resolver=Resolver(NameServers(settings.resolvers, patience=patience), tasks),
+        platform_domain=settings.platform_domain,
+        forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
+    )
 
 
 def _derived(key: bytes, purpose: str) -> bytes:
