@@ -22,9 +22,30 @@ The journey of a request, and the file that owns each step::
 The journey of a certificate::
 
     upload        cli/certificate.py, or a file in certs/ (certificates/folder.py)
-    judge         certificates/bundle.py
+    judge         certificates/bundle.py, within certificates/uploads.py
     store         certificates/vault.py  key encrypted, a row in `changes`
     serve         certificates/keyring.py swaps its entry; open connections keep theirs
+
+The journey of a customer's form::
+
+    page          portal/application.py  a visit that the edge decided to be the portal's
+    form          portal/form_page.py    its token, its faults; portal/forms.py reads it
+    use case      identity/              sign_in.py, recovery.py, newcomers.py … in one transaction
+    answer        portal/pages.py        303, or the page again, by portal/rendering.py in the tenant's theme
+
+The journey of a mail::
+
+    written       storage/outbox.py      sealed, in the transaction of what it tells of
+    taken         mail/queue.py          by one of all workers, for a while
+    composed      portal/mails.py        in the tenant's name and the reader's language
+    sent          mail/delivery.py       over mail/transport.py, again and again for a day
+
+The journey of a claim to a hostname::
+
+    claimed       tenants/registry.py    tenants/claims.py has the states
+    looked at     tenants/checker.py     by one of all workers; tenants/checks.py is one look
+    evidence      tenants/verify.py      what the DNS says; tenants/proof.py judges it
+    course        tenants/course.py      one pure table: what follows, whom it is told
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
 cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → tenants, certificates,
