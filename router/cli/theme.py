@@ -71,9 +71,8 @@ def check(
     by_path = "/" in theme or theme == "."
     own, name = (folder.parent, folder.name) if by_path else (settings.themes_dir, theme)
     if not theme_exists(name, own):
-        raise BadInput(
-            "unknown_theme", f"There is no theme “{theme[:200]}”: a theme's folder has a theme.toml."
-        )
+        looked = f"{folder} has no theme.toml" if by_path else "see tenant-router theme list, or give a path"
+        raise BadInput("unknown_theme", f"There is no theme “{theme[:200]}”: {looked}.")
     report = check_theme(name, own, Languages.load(settings.languages_dir))
     said = [f"{fault.where}: {fault.what}" for fault in report.faults]
     count = len(report.faults)

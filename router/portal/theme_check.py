@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
+import jinja2
+from jinja2 import meta
+
 from router.errors import BadSettings
 from router.languages.texts import Languages
 from router.portal.languages import language_facts
@@ -33,6 +36,7 @@ MAX_PAGE: Final = 30_000
 """Octets of a page with its style: what arrives in one or two round trips on a slow line."""
 
 _FRAME: Final = "page.html"
+_MAIL: Final = (".html", ".txt")
 _FORM: Final = re.compile(r'<form[^>]*method="post".*?</form>', re.DOTALL)
 _FORBIDDEN: Final = (
     (re.compile(r"<script\b", re.IGNORECASE), "has a script: the Content-Security-Policy does not run it"),
@@ -102,6 +106,7 @@ class _Check:
 
     def run(self) -> Report:
         self._blocks()
+        self._unused()
         for code in self._theme.languages.codes:
             texts = self._theme.languages.texts(code)
             for tenant in self._tenants:
@@ -120,6 +125,41 @@ class _Check:
             filled = environment.get_template(f"{self._theme.name}/{template}").blocks
             for block in sorted(set(filled) - frame):
                 self._note(_FRAME, f"has no block “{block}”, which {template} fills")
+
+    def _unused(self) -> None:
+        """Report each template of the theme's own that nothing asks for: its name is mistyped, mostly."""
+        own, used = self._theme.folders[0], self._used()
+        pages = {path.name: path for path in (own / "templates").glob("*.html")}
+        mails = {f"mails/{path.name}": path for path in (own / "mails").glob("*.*") if path.suffix in _MAIL}
+        for name, path in sorted((pages | mails).items()):
+            if None not in used and name not in used:
+                self._note(
+                    str(path), f"is used by no page and no mail: the stock ones are in {stock_folder()}"
+                )
+
+    def _used(self) -> set[str | None]:
+        """Find the templates of pages and mails, and all that they extend, include or import.
+
+        None stands for a name that is only known once the page is rendered.
+        """
+        used: set[str | None] = set()
+        waiting: list[str | None] = [sample.template for sample in page_samples()]
+        waiting += [f"mails/{kind}{suffix}" for kind, suffix in product(MAIL_KINDS, _MAIL)]
+        while waiting:
+            name = waiting.pop()
+            if name not in used:
+                used.add(name)
+                waiting += [] if name is None else self._named_in(name)
+        return used
+
+    def _named_in(self, template: str) -> list[str | None]:
+        environment = self._themes.environment
+        loader = environment.loader
+        try:
+            source = loader.get_source(environment, f"{self._theme.name}/{template}")[0] if loader else ""
+        except jinja2.TemplateNotFound:  # rendering tells of it where it is not optional
+            return []
+        return list(meta.find_referenced_templates(environment.parse(source)))
 
     def _page(self, tenant: Tenant, sample: Sample, texts: Texts) -> None:
         if sample.template == "error.html":

@@ -79,6 +79,8 @@ def test_every_page_has_samples() -> None:
         ({"mails/reset.html": "Hello"}, "mails/reset.html", "does not hold the link"),
         ({"mails/reset.txt": "{{ link }}{{ no }}"}, "mails/reset.txt, line 1", "'no' is undefined"),
         ({"mails/email-changed.txt": "\n"}, "mails/email-changed.txt", "has no subject"),
+        ({"templates/sign-in.html": "Hello"}, "templates/sign-in.html", "used by no page"),
+        ({"mails/email_changed.txt": "Hello"}, "mails/email_changed.txt", "used by no page"),
         ({"theme.toml": 'title = "S"\nparent = "summer"'}, "spring", "no theme “summer”"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
@@ -102,6 +104,15 @@ def test_a_fault_is_told_once(tmp_path: Path) -> None:
 def test_a_theme_that_changes_nothing_is_sound(tmp_path: Path) -> None:
     """A name alone makes a theme: all else is inherited."""
     own = write(tmp_path, {"spring/theme.toml": 'title = "Spring"\nparent = "ledger"'})
+    assert check_theme("spring", own).faults == ()
+
+
+@pytest.mark.parametrize("name", ["'flower.html'", "'flower' ~ '.html'"], ids=["plain", "made up"])
+def test_a_part_of_a_themes_own_is_used(tmp_path: Path, name: str) -> None:
+    """A file that the theme's own templates include is no mistyped one, however they name it."""
+    files = {"foot.html": f"{{% include {name} %}}", "flower.html": "A flower"}
+    own = write(tmp_path, {"spring/theme.toml": 'title = "Spring"'})
+    write(tmp_path, {f"spring/templates/{file}": text for file, text in files.items()})
     assert check_theme("spring", own).faults == ()
 
 
