@@ -79,7 +79,7 @@ class Domains:
         self._clock = clock
 
     async def list(self, slug: str | None = None) -> Sequence[Standing]:
-        """All claims to external hostnames that are not given up, of one tenant or of all."""
+        """All claims to external hostnames that are not given up, of one tenant or of all, by hostname."""
         wanted = [claims.c.kind == "external", claims.c.state != ClaimState.RELEASED.value]
         if slug is not None:
             wanted.append(tenants.c.slug == slug)
