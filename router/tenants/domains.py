@@ -87,9 +87,9 @@ class Domains:
             found = await find_claims(connection, *wanted)
             rows = await connection.execute(select(tenants.c.id, tenants.c.cname_label))
             labels = {row.id: row.cname_label for row in rows}
-        return [
-            Standing(claim, cname_target(labels[claim.tenant_id], self._platform_domain)) for claim in found
-        ]
+        platform = self._platform_domain
+        found.sort(key=lambda claim: (claim.hostname, claim.slug))
+        return [Standing(claim, cname_target(labels[claim.tenant_id], platform)) for claim in found]
 
     async def status(self, raw: str, *, slug: str | None = None) -> Standing:
         """How a claim stands, from what is stored: nobody is asked. One that was given up is told of, too."""
