@@ -36,7 +36,8 @@ _NOBODY: Final = Branding("", NEUTRAL)
 class Logo:
     """A tenant's logo as a page shows it, on a ``ground`` of its own, for it may have any colour.
 
-    A ``wide`` one holds the company's name itself.
+    A ``wide`` one holds the company's name itself. ``ink`` is for the words on the ground where the
+    picture is not shown, as in mail programs that ask first.
     """
 
     address: str
@@ -44,6 +45,7 @@ class Logo:
     height: int
     wide: bool
     ground: str
+    ink: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,8 @@ def monogram(name: str) -> str:
 
 def _logo(image: Image) -> Logo:
     wide = image.width >= _WIDE * image.height
-    ground = _NIGHT if image.light else _DAY
-    return Logo(IMAGES + image.fingerprint, image.width, image.height, wide, ground)
+    ground, ink = (_NIGHT, _DAY) if image.light else (_DAY, _NIGHT)
+    return Logo(IMAGES + image.fingerprint, image.width, image.height, wide, ground, ink)
 
 
 @lru_cache(maxsize=1024)

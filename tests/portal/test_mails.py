@@ -12,7 +12,9 @@ from structlog.testing import capture_logs
 
 from router.errors import NotFound
 from router.hostname import Hostname
+from router.portal.colour import contrast
 from router.portal.mails import MAIL_KINDS, Mails
+from router.portal.palette import TEXT_RATIO
 from router.portal.rendering import Renderer
 from router.portal.samples import PLAIN, RICH, mail_facts
 from router.portal.themes import Themes
@@ -102,6 +104,19 @@ def test_the_logo_is_the_tenants(image: Image | None, shown: bool) -> None:  # n
     assert (f'src="{address}"' in html) is shown
     assert ('width="179" height="56"' in html or 'height="56" width="179"' in html) is shown
     assert "Mein Stadtwerk" in html
+
+
+@pytest.mark.parametrize("theme", ["default", "ledger"])
+@pytest.mark.parametrize("light", [False, True], ids=["dark logo", "light logo"])
+def test_the_name_is_readable_where_the_logo_is_not_shown(theme: str, light: bool) -> None:  # noqa: FBT001 - a table
+    """Most mail programs ask before they load pictures: the words in its stead stand out from its ground."""
+    image = Image("0123456789abcdef", "image/png", 512, 160, light=light)
+    tenant = replace(RICH, branding=replace(RICH.branding, theme=theme, logo=image))
+    html = MAILS.render(tenant, "reset", "en", mail_facts()).html
+    style = re.search(r'<img [^>]*style="([^"]*)"', html)
+    assert style is not None
+    colours = dict(part.split(":", 1) for part in style[1].split(";"))
+    assert contrast(colours["color"], colours["background"]) >= TEXT_RATIO
 
 
 class _Words(HTMLParser):
