@@ -58,12 +58,10 @@ class BrandingOptions:
     def form(self, themes_dir: Path | None, languages_dir: Path | None) -> BrandingForm:
         """Fill in the form; the folders are those of own themes and own catalogues.
 
-        Raises ``BadInput`` with ``file_unreadable``, ``unknown_theme`` or ``unknown_language``.
+        Raises ``BadInput``: ``file_unreadable``, ``unknown_theme``, ``bad_theme``, ``unknown_language``.
         """
-        if self.theme and not theme_exists(self.theme, themes_dir):
-            raise BadInput(
-                "unknown_theme", f"There is no theme “{self.theme[:60]}”: tenant-router theme list"
-            )
+        if self.theme:
+            _check_theme(self.theme, themes_dir, languages_dir)
         if self.language:
             _check_language(self.language, themes_dir, languages_dir)
         logo = None if self.logo is None else _read(self.logo)
@@ -85,6 +83,19 @@ def described(branding: Branding) -> dict[str, object]:
 def told(branding: Branding) -> dict[str, object]:
     """Tell people of what is there."""
     return {name: value for name, value in described(branding).items() if value}
+
+
+def _check_theme(name: str, themes_dir: Path | None, languages_dir: Path | None) -> None:
+    from router.languages.texts import Languages  # noqa: PLC0415 - as below
+    from router.portal.themes import Themes  # noqa: PLC0415 - as below
+
+    if not theme_exists(name, themes_dir):
+        raise BadInput("unknown_theme", f"There is no theme “{name[:60]}”: tenant-router theme list")
+    if name in Themes.load(themes_dir, Languages.load(languages_dir)).faults:
+        raise BadInput(
+            "bad_theme",
+            f"The theme “{name}” has a fault, so it is left out: tenant-router theme check {name}",
+        )
 
 
 def _check_language(raw: str, themes_dir: Path | None, languages_dir: Path | None) -> None:

@@ -31,6 +31,15 @@ def test_a_faulty_theme_is_listed_with_its_fault(shell: Shell, monkeypatch: pyte
     assert "not valid TOML" in " ".join(shell("theme", "list").out.split())
 
 
+def test_a_faulty_theme_is_given_to_nobody(acme: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages would be in the default theme's look, without a word to who has chosen another one."""
+    write(acme.folder / "themes", {"spring/theme.toml": "title =", "summer/theme.toml": 'title = "Summer"'})
+    monkeypatch.setenv("ROUTER_THEMES_DIR", str(acme.folder / "themes"))
+    refused = acme("tenant", "set", "acme", "--theme", "spring", "--json")
+    assert (refused.code, refused.error) == (Exit.BAD_INPUT, "bad_theme")
+    assert acme("tenant", "set", "acme", "--theme", "summer").code == Exit.OK
+
+
 def test_a_theme_is_checked_by_path_and_by_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sound theme is said to be, a faulty one is told fault by fault and with exit code 1."""
     own = write(shell.folder / "themes", {"spring/theme.toml": 'title = "Spring"'})
