@@ -187,9 +187,8 @@ def _no_conversation(fault: Exception) -> Unavailable:
         return Unavailable("smtp_tls_failed", sentence)
     if isinstance(fault, SMTPException) and not isinstance(fault, OSError):
         # The library's own words, such as that the server offers no STARTTLS.
-        return Unavailable(
-            "smtp_unusable", f"The mail server cannot be used: {one_line(str(fault), _LONGEST)}."
-        )
+        why = one_line(str(fault), _LONGEST).rstrip(".")
+        return Unavailable("smtp_unusable", f"The mail server cannot be used: {why}.")
     return Unavailable("smtp_unreachable", "The mail server cannot be reached, or it broke the connection.")
 
 

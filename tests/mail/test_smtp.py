@@ -92,6 +92,7 @@ async def test_a_server_without_starttls_gets_nothing(authority: Authority) -> N
     assert isinstance(fault, Unavailable)
     assert fault.code == "smtp_unusable"
     assert "STARTTLS" in fault.sentence
+    assert not fault.sentence.endswith("..")
     assert box.begun == 0
 
 
