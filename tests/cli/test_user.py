@@ -121,10 +121,19 @@ def test_disabled_user_has_no_session(ada: Shell) -> None:
 
 def test_sessions_are_listed_and_ended(ada: Shell) -> None:
     """One session is ended by its name, or all at once."""
-    _sign_in(ada, "ses_1", "ses_2", "ses_3")
+    first, second, third = (f"ses_{number:024x}" for number in (1, 2, 3))
+    _sign_in(ada, first, second, third)
     listed = _user(ada, "sessions", "acme", ADA).answer
-    assert {session["id"] for session in listed} == {"ses_1", "ses_2", "ses_3"}
+    assert {session["id"] for session in listed} == {first, second, third}
     assert (listed[0]["address"], listed[0]["customer"]) == ("192.0.2.7", "C-1001")
-    assert _user(ada, "end-sessions", "acme", ADA, "--session", "ses_2").answer["ended"] == ["ses_2"]
-    assert sorted(_user(ada, "end-sessions", "acme", ADA).answer["ended"]) == ["ses_1", "ses_3"]
+    assert _user(ada, "end-sessions", "acme", ADA, "--session", second).answer["ended"] == [second]
+    assert sorted(_user(ada, "end-sessions", "acme", ADA).answer["ended"]) == [first, third]
     assert _user(ada, "show", "acme", ADA).answer["sessions"] == 0
+
+
+def test_everybody_is_signed_out_of_a_portal(ada: Shell) -> None:
+    """After ``tenant end-sessions`` no session of that tenant is left; one that is not there is told."""
+    _sign_in(ada, "ses_1", "ses_2")
+    assert ada("tenant", "end-sessions", "acme", "--json").answer == {"slug": "acme"}
+    assert _user(ada, "sessions", "acme", ADA).answer == []
+    assert ada("tenant", "end-sessions", "nobody").code == Exit.NOT_FOUND
