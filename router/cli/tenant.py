@@ -204,6 +204,21 @@ async def resume(slug: Slug, /, *, as_json: AsJson = False) -> None:
 
 
 @app.command
+async def end_sessions(slug: Slug, /, *, as_json: AsJson = False) -> None:
+    """Sign everybody out of a tenant's portal, within a second; they may sign in again.
+
+    For example:
+        tenant-router tenant end-sessions acme
+    """
+    from router.cli.stores import opened  # noqa: PLC0415 - see add
+
+    async with opened() as stores:
+        record = await stores.registry.get(slug)
+        await stores.sessions.revoke_tenant(record.tenant.id)
+    answer({"slug": slug}, f"Everybody is signed out of {slug}.", as_json=as_json)
+
+
+@app.command
 async def delete(
     slug: Slug,
     /,
