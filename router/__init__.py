@@ -7,7 +7,7 @@ one way that bytes move, whatever answers: client → edge → some upstream.
 The journey of a request, and the file that owns each step::
 
     accept        edge/listener.py       limits, PROXY protocol
-    ClientHello   edge/client_hello.py   peeked, never consumed
+    ClientHello   edge/client_hello.py   peeked, never consumed (edge/first_octets.py)
     certificate   certificates/keyring.py
     head          edge/client.py         edge/visit.py makes the Visit: httptools and stricter rules
     reception     edge/reception.py      at once what is in memory; the rest is awaited:

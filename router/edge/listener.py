@@ -7,7 +7,6 @@ For each connection: the limits, a PROXY protocol header from a trusted load bal
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import socket
 from collections import Counter
@@ -20,19 +19,13 @@ import structlog
 
 from router.edge.addresses import spelled
 from router.edge.client import ClientConnection
-from router.edge.client_hello import (
-    DECODE_ERROR,
-    MAX_HELLO,
-    UNRECOGNIZED_NAME,
-    BadClientHello,
-    ClientHello,
-    read_client_hello,
-)
+from router.edge.client_hello import UNRECOGNIZED_NAME, BadClientHello
 from router.edge.decide import CONSOLE
+from router.edge.first_octets import peek, peek_server_name, say
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
 from router.edge.visit import Arrival, Door, is_trusted
-from router.errors import BadInput, RouterError
-from router.hostname import Hostname, parse_authority, port_suffix
+from router.errors import RouterError
+from router.hostname import port_suffix
 from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
 from router.storage.waiting_room import BUSY
@@ -47,7 +40,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_PEEK = MAX_HELLO + 2048  # a hello, its record headers, and a PROXY header before it
 _ACCEPTS_AT_ONCE = 64
 _ACCEPT_AGAIN = 0.5
 _OPTIONS = (
@@ -59,8 +51,6 @@ _OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 )
 """Set where connections are awaited: Linux hands them down to each, which saves five calls for every one."""
-
-_TCP_CLOSE_WAIT = 8  # include/net/tcp_states.h
 
 
 class Edge:
@@ -242,7 +232,7 @@ class Edge:
             self.refused += 1
             return False
         if door is Door.HTTPS:
-            name = await _server_name(accepted)
+            name = await peek_server_name(accepted)
             served = await self._find_certificate(accepted, name or self._platform_domain)
             if served is None:
                 return False
@@ -276,7 +266,7 @@ class Edge:
         """
         if not self._proxy_protocol or not is_trusted(peer, self._trusted):
             return peer, self._trusted
-        seen = await _peek(accepted, 1)
+        seen = await peek(accepted, 1)
         while True:
             header = read_proxy_header(seen)
             if isinstance(header, ProxyHeader):
@@ -284,7 +274,7 @@ class Edge:
                 return (header.address, self._trusted) if header.address else (peer, ())
             if header is None:
                 return self._ungreeted(peer, door), ()
-            seen = await _peek(accepted, len(seen) + header.count)
+            seen = await peek(accepted, len(seen) + header.count)
 
     def _ungreeted(self, peer: str, door: Door) -> str:
         """Answer the peer of a connection without its header: at the health port there is nothing to gain."""
@@ -306,7 +296,7 @@ class Edge:
                     _log.warning("a certificate could not be looked up", name=name, code=fault.code)
                 return None
         if served is None:
-            _say(accepted, UNRECOGNIZED_NAME)
+            say(accepted, UNRECOGNIZED_NAME)
         return served
 
 
@@ -327,93 +317,6 @@ class _Newcomer:
 
 _network_of = lru_cache(maxsize=4096)(network_of)
 """8 µs for an address not seen lately."""
-
-
-async def _server_name(accepted: socket.socket) -> Hostname | None:
-    """Peek the ClientHello for whom it names; none for probes that name nobody, or an address.
-
-    Raises ``BadClientHello`` after saying so.
-    """
-    try:
-        hello = await _peek_hello(accepted)
-        if hello.server_name is None:
-            return None
-        host = parse_authority(hello.server_name.encode()).host
-    except (BadClientHello, BadInput) as fault:
-        _say(accepted, DECODE_ERROR)
-        raise BadClientHello(str(fault)) from fault
-    return host if isinstance(host, Hostname) else None
-
-
-async def _peek_hello(accepted: socket.socket) -> ClientHello:
-    seen = await _peek(accepted, 1)
-    while True:
-        hello = read_client_hello(seen)
-        if isinstance(hello, ClientHello):
-            return hello
-        if len(seen) + hello.count > _PEEK:
-            raise BadClientHello("the ClientHello is too long")
-        seen = await _peek(accepted, len(seen) + hello.count)
-
-
-async def _peek(accepted: socket.socket, count: int) -> bytes:
-    """Wait for ``count`` octets, and look at whatever has come without consuming it.
-
-    Readiness is level-triggered: with octets left unread the loop would spin, so the kernel is told
-    (SO_RCVLOWAT) not to wake us before there are enough of them. Raises ``ConnectionError`` at the end.
-    """
-    seen = _peek_now(accepted)
-    if seen is not None and len(seen) >= count:
-        return seen
-    loop = asyncio.get_running_loop()
-    if count > 1:
-        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
-    try:
-        while True:
-            if seen is not None and (not seen or _half_closed(accepted)):
-                raise ConnectionResetError("closed before it began")
-            await _readable(loop, accepted)
-            seen = _peek_now(accepted)
-            if seen is not None and len(seen) >= count:
-                return seen
-    finally:
-        if count > 1:
-            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-
-
-def _peek_now(accepted: socket.socket) -> bytes | None:
-    """Look at what is there; none while nothing is, empty at the end."""
-    try:
-        return accepted.recv(_PEEK, socket.MSG_PEEK)
-    except (BlockingIOError, InterruptedError):
-        return None
-
-
-async def _readable(loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:
-    ready = loop.create_future()
-    loop.add_reader(accepted.fileno(), _resolve, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(accepted.fileno())
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-def _half_closed(accepted: socket.socket) -> bool:
-    """Whether the peer sent its FIN behind too few octets: SO_RCVLOWAT does not hold that back."""
-    state = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-    return state == _TCP_CLOSE_WAIT or accepted.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
-
-
-def _say(accepted: socket.socket, alert: bytes) -> None:
-    """Send an alert as far as the socket takes it at once; whoever is refused is not waited for."""
-    with contextlib.suppress(OSError):
-        accepted.send(alert)
-        accepted.recv(_PEEK)  # closing with unread octets would reset the connection and lose the alert
 
 
 def _peer(address: object) -> str:
