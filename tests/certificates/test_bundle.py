@@ -576,7 +576,7 @@ def test_arbitrary_blocks_are_refused_and_nothing_worse(body: bytes, label: str)
     ],
 )
 def test_junk_is_refused_quickly(junk: bytes) -> None:
-    """Nested, endless or repeated junk at the size limit costs well under a second."""
-    started = time.monotonic()
+    """Nested, endless or repeated junk at the size limit costs well under a second of CPU."""
+    started = time.process_time()
     code_of(junk, None, b"x")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

@@ -73,11 +73,11 @@ def test_counts_hidden_in_octet_strings_are_found() -> None:
 
 def test_an_upload_that_asks_for_too_much_is_refused_at_once() -> None:
     """The passphrase is not tried: two thousand million rounds would take minutes."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadBundle) as caught:
         Bundle.parse(LEAF.pem, protected_key(2**31 - 1), passphrase=b"secret", now=NOW)
     assert caught.value.code == "passphrase_too_costly"
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

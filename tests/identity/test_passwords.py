@@ -143,14 +143,14 @@ def test_parameters_are_no_weaker_than_recommended() -> None:
 
 
 async def test_overlong_password_is_refused_before_hashing() -> None:
-    """A megabyte of password is refused in less time than one hash takes, whoever it is for."""
+    """Two hundred refusals of a megabyte of password cost less CPU than a few hashes, whoever they are for."""
     real = Passwords(threads=1)
     stored = await real.hash(GOOD)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(100):
         assert not await real.verify(stored, "x" * 1_000_000)
         assert not await real.verify(None, "x" * 1_000_000)
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.2
     real.close()
 
 
