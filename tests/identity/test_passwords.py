@@ -143,7 +143,7 @@ def test_parameters_are_no_weaker_than_recommended() -> None:
 
 
 async def test_overlong_password_is_refused_before_hashing() -> None:
-    """Two hundred refusals of a megabyte of password cost less CPU than a few hashes, whoever they are for."""
+    """Two hundred refusals of a megabyte of password cost less CPU than a few hashes do, for whomever."""
     real = Passwords(threads=1)
     stored = await real.hash(GOOD)
     begun = time.process_time()
