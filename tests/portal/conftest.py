@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,10 @@ def stand_url() -> str | None:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path, stand_url: str | None) -> AsyncIterator[Stand]:
+async def stand(tmp_path: Path, stand_url: str | None, _sqlite_template: Path) -> AsyncIterator[Stand]:
     """A portal of real parts, with Ada a customer of Acme."""
+    if stand_url is None:
+        shutil.copy(_sqlite_template, tmp_path / "router.db")  # migrating anew would be half of a test's time
     async with open_stand(tmp_path, url=stand_url) as opened:
         yield opened
 

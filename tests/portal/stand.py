@@ -155,10 +155,14 @@ def _renderer() -> Renderer:
 async def open_stand(
     folder: Path, *, url: str | None = None, users_database: str | None = None
 ) -> AsyncIterator[Stand]:
-    """Build a portal on a fresh database; ``users_database`` is where identity looks instead."""
+    """Build a portal on a fresh database; ``users_database`` is where identity looks instead.
+
+    A file ``router.db`` in the folder is taken to be one.
+    """
     if url is None:
         url = f"sqlite:///{folder}/router.db"
-        await migrate(url)
+        if not (folder / "router.db").exists():
+            await migrate(url)
     clock, sealer, known = Time(), Sealer([b"s" * 32]), set[tuple[str, str]]()
     async with AsyncExitStack() as stack:
         database, bell, cache = Database(url), PollBell(), MemoryCache()
