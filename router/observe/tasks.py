@@ -22,10 +22,12 @@ class Tasks:
 
     Use as an async context manager: leaving it cancels what still runs and waits for its end. A task that
     fails is logged with its name and takes nothing else down; who needs the whole to fall with a part uses
-    ``asyncio.TaskGroup``.
+    ``asyncio.TaskGroup``. Whoever has not ended ``cancelled_again`` seconds after being cancelled is
+    cancelled again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cancelled_again: float = 10.0) -> None:
+        self._cancelled_again = cancelled_again
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -63,7 +65,9 @@ class Tasks:
         while running := [task for task in self._running if task is not asyncio.current_task()]:
             for task in running:
                 task.cancel()
-            await asyncio.wait(running)
+            # Again after a while: a cancellation that arrives at the wrong moment can be lost on its way
+            # through a library (Python 3.11's wait_for does that), and the end would be waited for for ever.
+            await asyncio.wait(running, timeout=self._cancelled_again)
             # The done callbacks that empty the set run one turn of the loop later.
             await asyncio.sleep(0)
 

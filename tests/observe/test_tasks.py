@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -62,3 +63,19 @@ async def test_a_task_may_close_its_owner() -> None:
     await asyncio.wait_for(tasks.start(tasks.close(), name="closer"), timeout=5)
     await asyncio.sleep(0)
     assert "closed: none" in repr(tasks)
+
+
+async def test_a_lost_cancellation_is_made_up_for() -> None:
+    """A task that loses its cancellation on the way through a library is cancelled again, and ends."""
+    begun = asyncio.Event()
+
+    async def lose_one() -> None:
+        with suppress(asyncio.CancelledError):
+            begun.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), Tasks(cancelled_again=0.01) as tasks:
+        task = tasks.start(lose_one(), name="loses one")
+        await begun.wait()
+    assert task.cancelled()
