@@ -130,8 +130,10 @@ class SigningKeys:
                 await self.ensure(self._clock())
             except Unavailable as fault:
                 _log.warning("signing_keys_not_read", code=fault.code, cause=repr(fault.__cause__))
+            # Not wait_for, which in Python 3.11 loses a cancellation that arrives together with the change.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOKED_AT_EVERY)
+                async with asyncio.timeout(_LOOKED_AT_EVERY):
+                    await self._changed.wait()
 
     async def _complete(self, now: int) -> Sequence[Row[tuple[object, ...]]]:
         async with self._database.write() as connection:
