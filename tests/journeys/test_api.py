@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from router.storage.bell import SqliteBell
 from router.storage.database import Database
 from router.tenants.form import TenantForm
 from tests.journeys.node import DOMAIN
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.journeys.node import Answer, Node
@@ -41,7 +43,15 @@ def token(node: Node) -> str:
             await bell.close()
             await database.close()
 
-    return node.operate(add())
+    made: str = node.operate(add())
+
+    def registers() -> bool:
+        with node.connect() as client:
+            page = client.ask(node.get("/-/register", b"Accept: text/html", signed_in=False))
+        return page.status == 200
+
+    asyncio.run(until(registers))  # the worker hears of the change within a second
+    return made
 
 
 def call(token: str, *lines: bytes, host: str = ADMIN, path: str = LINE, body: bytes = WISH) -> bytes:
