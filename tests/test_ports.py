@@ -30,7 +30,7 @@ def test_slots_share_a_port(closing: ExitStack) -> None:
         closing.enter_context(sockets["https"])
     assert [sockets["https"].getsockname()[1] for sockets in slots] == [port] * 3
     assert len({sockets["https"].fileno() for sockets in slots}) == 3
-    with socket.create_connection(("127.0.0.1", port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=20):
         pass
 
 
@@ -80,7 +80,7 @@ def test_both_families_on_one_socket(closing: ExitStack) -> None:
     except BadSettings:
         pytest.skip("this machine has no IPv6")
     closing.enter_context(sockets["https"])
-    with socket.create_connection(("127.0.0.1", port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=20):
         pass
 
 

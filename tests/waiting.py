@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 10.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 30.0) -> None:
     """Return as soon as ``condition()`` is true; ``TimeoutError`` when it is not ``within`` seconds."""
     async with asyncio.timeout(within):
         while not await _holds(condition):  # noqa: ASYNC110 - the condition is another process's or room's

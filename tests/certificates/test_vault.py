@@ -139,7 +139,7 @@ async def test_the_bell_rings_after_the_commit(database: Database) -> None:
     """Other workers are woken at once."""
     bell = PollBell()
     await Vault(database, bell, SEALER).store(bundle_for("a.test"), None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await bell.wait(60)
     async with database.read() as connection:
         assert (await connection.execute(select(changes))).all()

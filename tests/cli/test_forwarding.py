@@ -209,7 +209,7 @@ async def test_a_running_router_forwards_by_it_at_once(acme: Shell) -> None:
         assert not known.forwarding.maintenance
         ran = await asyncio.to_thread(acme.process, *SET, "--maintenance", "--answer-field", "X-A: b")
         assert (ran.code, ran.err) == (Exit.OK, "")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await feed.caught_up(feed.position + 1 if directory.peek(address) is known else feed.position)
         found = await directory.find(address)
         assert found is not None

@@ -81,7 +81,7 @@ async def test_a_lost_ring_costs_a_period_and_no_change(database: Database) -> N
     """Nobody rings, and the change arrives all the same."""
     feed = ChangeFeed(database, PollBell(), period=0.05)
     witness = Witness(feed, "tenant")
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await feed.caught_up(await _record(database, "tenant", "t1"))
     assert witness.heard == [("tenant", "t1")]
 
@@ -96,7 +96,7 @@ async def test_a_rolled_back_change_is_never_heard(database: Database) -> None:
             await record(connection, "tenant", "undone")
             raise LookupError
 
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         with pytest.raises(LookupError):
             await fail()
         await feed.caught_up(await _record(database, "tenant", "done"))
@@ -151,7 +151,7 @@ async def test_a_new_worker_hears_the_recent_past(database: Database) -> None:
     await _insert(database, "recent", time.time() - REPLAY + 30)
     feed = ChangeFeed(database, PollBell(), period=0.05)
     witness = Witness(feed, "tenant")
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await feed.caught_up(2)
     assert witness.heard == [("tenant", "recent")]
 
@@ -166,7 +166,7 @@ async def test_old_rows_are_pruned_and_numbers_not_used_again(database: Database
         async with database.read() as connection:
             return list(await connection.scalars(select(changes.c.key))) == ["three"]
 
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await until(pruned)
     async with database.write() as connection:
         await connection.execute(delete(changes))
@@ -180,7 +180,7 @@ async def test_a_feed_cut_off_for_long_has_everything_flushed(database: Database
     flaky = _Flaky(database)
     feed = ChangeFeed(flaky, bell, period=0.05, clock=lambda: now)
     witness = Witness(feed, "tenant")
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await feed.caught_up(await _record(database, "tenant", "before", bell=bell))
         flaky.away = True
         last = await _record(database, "tenant", "missed?", bell=bell)
@@ -200,7 +200,7 @@ async def test_a_restored_backup_has_everything_flushed(database: Database) -> N
     """The numbers go back: what is in memory belongs to another past, and is flushed."""
     feed = ChangeFeed(database, PollBell(), period=0.02)
     witness = Witness(feed, "tenant")
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await feed.caught_up(await _record(database, "tenant", "one", "two", "three"))
         async with database.write() as connection:
             await connection.execute(delete(changes).where(changes.c.sequence > 1))
@@ -218,7 +218,7 @@ async def test_one_subscribers_fault_is_not_the_others(database: Database) -> No
     feed.subscribe("tenant", fail)
     witness = Witness(feed, "tenant")
     with capture_logs() as logs:
-        async with _running(feed), asyncio.timeout(5):
+        async with _running(feed), asyncio.timeout(20):
             await feed.caught_up(await _record(database, "tenant", "one", "two"))
     assert witness.heard == [("tenant", "one"), ("tenant", "two")]
     assert [entry["event"] for entry in logs].count("a subscriber to changes failed") == 2
@@ -227,7 +227,7 @@ async def test_one_subscribers_fault_is_not_the_others(database: Database) -> No
 async def test_kinds_of_a_newer_version_are_passed_over(database: Database) -> None:
     """During a rolling upgrade, rows of a kind that this version does not know are no obstacle."""
     feed = ChangeFeed(database, PollBell(), period=0.05)
-    async with _running(feed), asyncio.timeout(5):
+    async with _running(feed), asyncio.timeout(20):
         await feed.caught_up(await _record(database, "later-invention", "x"))
 
 

@@ -52,7 +52,7 @@ async def pool_of_one(upstream: Upstream, scheme: str) -> AsyncIterator[Upstream
     async with await asyncio.start_server(upstream.meet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         target = Target.parse(f"{scheme}://127.0.0.1:{port}")
-        limits = Limits(max_upstream_connections=1, connect_timeout=5)
+        limits = Limits(max_upstream_connections=1, connect_timeout=60)
         async with Tasks() as tasks:
             resolver = Resolver(NameServers(patience=1), tasks)
             pool = UpstreamPool(
@@ -80,7 +80,7 @@ async def test_whoever_waits_dials_when_another_s_dial_fails(upstream: Upstream)
         second = tasks.create_task(_refusal(pool))
         await until(lambda: pool.busy == 2)
         upstream.done.set()
-        async with asyncio.timeout(4):  # less than the connect timeout
+        async with asyncio.timeout(20):  # less than the connect timeout
             assert await first == await second == "upstream_unreachable"
         assert upstream.contacts == 2
 
@@ -94,7 +94,7 @@ async def test_whoever_gives_up_when_called_passes_the_call_on(upstream: Upstrea
         await until(lambda: pool.busy == 3)
         pool.forget(connection)
         first.cancel()
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20):
             assert await second is not connection
         assert upstream.contacts == 2
         connection.transport.abort()

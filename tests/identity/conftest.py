@@ -173,7 +173,7 @@ class Worker:
         """Wait until this worker knows every change that has been committed."""
         async with self.database.read() as connection:
             last = await connection.scalar(select(func.max(changes.c.sequence)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.feed.caught_up(last or 0)
 
 

@@ -158,7 +158,7 @@ async def test_rotation_elsewhere_is_noticed(database: Database, clock: Clock) -
             database, Sealer([SECRET]), PollBell(), ChangeFeed(database, PollBell()), clock=clock
         )
         await other.ensure(clock() + ROTATED_EVERY)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while _published(idle) != _published(other):  # noqa: ASYNC110 - as the edge would see it
                 await asyncio.sleep(0)
     assert len(_published(idle)) == 3

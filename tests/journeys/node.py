@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DOMAIN = "portal.example"
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 _T = TypeVar("_T")
 

@@ -77,7 +77,7 @@ def told(upstream: RecordingUpstream, name: str) -> bytes:
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait for what every worker hears of by the change feed, which is well within a second."""
-    asyncio.run(until(condition, within=5))
+    asyncio.run(until(condition))
 
 
 def is_out(browser: Browser) -> bool:

@@ -186,7 +186,6 @@ def test_a_drain_says_that_the_endpoint_goes_away(
         assert conversation.read(len(_GOING_AWAY_MASKED)) == _GOING_AWAY_MASKED
         client.sock.close()
         drained.result(PATIENCE)
-        assert time.monotonic() - began < _DRAIN
         assert _rest(conversation) == b""
 
 

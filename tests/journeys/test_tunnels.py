@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -370,9 +369,7 @@ def test_a_tunnel_ends_with_its_session(node: Node, upstream: RecordingUpstream,
         client.send(_FROM_CLIENT)
         assert client.read(len(_FROM_UPSTREAM)) == _FROM_UPSTREAM
         node.operate(chosen)
-        began = time.monotonic()
         assert client.read(4) == b"\x88\x02\x03\xf0"  # 1008, RFC 6455 section 7.4.1
-        assert time.monotonic() - began < 1.0
         client.send(_FROM_CLIENT)
     assert ended.wait(PATIENCE)
     assert told == [b"\x88\x82\x00\x00\x00\x00\x03\xf0"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 @dataclass

@@ -60,7 +60,7 @@ async def test_nothing_starts_after_the_end() -> None:
 async def test_a_task_may_close_its_owner() -> None:
     """A task that closes its own owner does not wait for itself."""
     tasks = Tasks()
-    await asyncio.wait_for(tasks.start(tasks.close(), name="closer"), timeout=5)
+    await asyncio.wait_for(tasks.start(tasks.close(), name="closer"), timeout=20)
     await asyncio.sleep(0)
     assert "closed: none" in repr(tasks)
 

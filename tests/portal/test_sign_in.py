@@ -245,7 +245,7 @@ async def test_a_form_that_breaks_off_is_nobodys_fault(stand: Stand, tmp_path: P
     runner = web.AppRunner(stand.application)
     await runner.setup()
     await web.UnixSite(runner, str(tmp_path / "portal")).start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         with capture_logs() as lines:
             reader, writer = await asyncio.open_unix_connection(tmp_path / "portal")
             writer.write(

@@ -12,7 +12,10 @@ from router.storage.cache import MAX_VALUE, RedisCache
 from tests.storage.faulty_redis import FaultyRedis, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
+
+_SOON = 10.0
+"""Seconds: twenty times what a call may take, a fifth of what a hundred calls in turn would."""
 
 _FAULTS = [mode for mode in get_args(Mode) if mode not in ("serve", "surplus")]
 
@@ -50,24 +53,15 @@ async def cache(faulty: FaultyRedis, clock: Clock) -> AsyncIterator[RedisCache]:
     await made.close()
 
 
-async def _timed(call: Callable[[], Awaitable[object]]) -> float:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await call()
-    return loop.time() - began
-
-
 @pytest.mark.parametrize("mode", _FAULTS)
-async def test_a_failing_redis_is_a_miss_within_a_second(
+async def test_a_failing_redis_is_a_miss_before_long(
     faulty: FaultyRedis, cache: RedisCache, mode: Mode
 ) -> None:
     """Hung, cut, dripping, babbling or refusing: a read is a bounded miss, known as such."""
     faulty.mode = mode
 
-    async def misses() -> None:
+    async with asyncio.timeout(_SOON):
         assert await cache.get("key") is None
-
-    assert await _timed(misses) < 1
     assert not cache.healthy
 
 
@@ -79,14 +73,10 @@ async def test_it_is_then_left_alone_for_a_second(
     faulty.mode = mode
     await cache.get("key")
     asked = faulty.commands, faulty.connections
-
-    async def everything() -> None:
-        for _ in range(50):
-            assert await cache.get("key") is None
-            await cache.set("key", b"x", 60)
-            await cache.delete("key")
-
-    assert await _timed(everything) < 0.2
+    for _ in range(50):
+        assert await cache.get("key") is None
+        await cache.set("key", b"x", 60)
+        await cache.delete("key")
     assert (faulty.commands, faulty.connections) == asked
     clock.now += 1.01
     await cache.get("key")
@@ -113,7 +103,8 @@ async def test_a_redis_that_is_down_comes_back(faulty: FaultyRedis, cache: Redis
     """A stopped server is a quick miss, told once in the log; started again, it serves."""
     with capture_logs() as logs:
         await faulty.stop()
-        assert await _timed(lambda: cache.get("key")) < 1
+        async with asyncio.timeout(_SOON):
+            assert await cache.get("key") is None
         for _ in range(5):
             clock.now += 1.01
             assert await cache.get("key") is None
@@ -140,15 +131,19 @@ async def test_only_one_caller_tries_whether_it_is_back(
     faulty.mode = "hang"
     await cache.get("key")
     clock.now += 1.01
-    times = await asyncio.gather(*(_timed(lambda: cache.get("key")) for _ in range(50)))
-    assert sum(time > 0.1 for time in times) == 1
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(cache.get("key")) for _ in range(50)]
+        for _ in range(5):  # enough for all that do not wait
+            await asyncio.sleep(0)
+        assert [task.done() for task in asking] == [False] + [True] * 49
+    assert [task.result() for task in asking] == [None] * 50
 
 
 async def test_a_hundred_callers_meet_a_hang_together(faulty: FaultyRedis, cache: RedisCache) -> None:
-    """However many ask when Redis begins to hang, each is answered within a second."""
+    """However many ask when Redis begins to hang, nobody waits for the others' turns to be over."""
     faulty.mode = "hang"
-    times = await asyncio.gather(*(_timed(lambda: cache.get("key")) for _ in range(100)))
-    assert max(times) < 1
+    async with asyncio.timeout(_SOON):
+        assert await asyncio.gather(*(cache.get("key") for _ in range(100))) == [None] * 100
 
 
 @pytest.mark.parametrize("mode", _FAULTS)
@@ -160,8 +155,9 @@ async def test_counting_goes_on_at_home(faulty: FaultyRedis, cache: RedisCache, 
     assert await cache.count("attempts", 60) == 1
 
 
+@pytest.mark.usefixtures("patient_redis")
 async def test_a_slow_redis_is_awaited_a_little(faulty: FaultyRedis, cache: RedisCache) -> None:
-    """A tenth of a second is slow, not failed."""
+    """An answer that comes late, but within the bound, is an answer."""
     faulty.delay = 0.1
     assert await cache.get("key") == b"value"
     assert cache.healthy
@@ -201,6 +197,7 @@ async def test_cancelling_never_yields_anothers_answer(faulty: FaultyRedis) -> N
     assert answered == {key: f"tenant-router:{key}".encode() for key in answered}
 
 
+@pytest.mark.usefixtures("patient_redis")
 async def test_cancelling_a_real_server_never_yields_anothers_answer(valkey_url: str) -> None:
     """The same against a real server and its real timing."""
     cache = RedisCache(valkey_url)
@@ -226,6 +223,7 @@ async def test_cancelling_a_real_server_never_yields_anothers_answer(valkey_url:
     assert wrong == []
 
 
+@pytest.mark.usefixtures("patient_redis")
 async def test_flushall_is_a_miss_and_no_more(valkey_url: str) -> None:
     """Flushing Redis loses nothing that cannot be set again."""
     cache = RedisCache(valkey_url)
@@ -239,6 +237,7 @@ async def test_flushall_is_a_miss_and_no_more(valkey_url: str) -> None:
     await cache.close()
 
 
+@pytest.mark.usefixtures("patient_redis")
 async def test_a_key_of_another_type_is_a_miss(valkey_url: str) -> None:
     """A poisoned key is one miss, mended by the next write, and no reason to leave the whole server alone."""
     cache = RedisCache(valkey_url)
@@ -255,13 +254,15 @@ async def test_a_key_of_another_type_is_a_miss(valkey_url: str) -> None:
     await cache.close()
 
 
-async def test_a_huge_value_is_a_quick_miss(valkey_url: str) -> None:
+@pytest.mark.usefixtures("patient_redis")
+async def test_a_huge_value_is_a_miss(valkey_url: str) -> None:
     """Whatever somebody else stored there, no more than MAX_VALUE octets of it are read."""
     cache = RedisCache(valkey_url)
     async with Redis.from_url(valkey_url) as stranger:
         await stranger.set("tenant-router:key", b"x" * (100 * MAX_VALUE))
-        assert await _timed(lambda: cache.get("key")) < 0.5
+        before = (await stranger.info("stats"))["total_net_output_bytes"]
         assert await cache.get("key") is None
+        assert (await stranger.info("stats"))["total_net_output_bytes"] - before < 2 * MAX_VALUE
     assert cache.healthy
     await cache.close()
 
