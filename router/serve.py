@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from router.certificates.deployment import Deployment
-from router.console.access import Access
+from router.console.api.bearer import Bearer
 from router.console.application import build_console
 from router.console.budgets import Budgets
+from router.console.desk import Desk
 from router.console.token_finder import TokenFinder
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
@@ -162,9 +163,8 @@ async def _console(
     )
     counters = 1 if storage.redis else settings.workers
     console = build_console(
-        access=Access(tokens, registry, Budgets(storage.counters, counters=counters)),
-        invoice_links=rooms.invoice_links,
-        invitations=rooms.use_cases.invitations,
+        desk=Desk(registry, rooms.use_cases.invitations, rooms.invoice_links),
+        bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         languages=languages,
         public_port=settings.public_port,
     )

@@ -20,7 +20,8 @@ from router.certificates.life import DAY, due_notice, has_successor
 from router.certificates.names import covers
 from router.certificates.rows import find_held, find_records
 from router.errors import Unavailable
-from router.storage.schema import audit, certificate_notices, certificates
+from router.storage.auditing import note
+from router.storage.schema import certificate_notices, certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,15 +104,22 @@ class Expiry:
         kind = "certificate-expiring" if ending.days else "certificate-expired"
         facts: dict[str, str | int] = {"names": _some(ending.names), "days": ending.days}
         facts["expires_at"] = record.not_after
-        line = {"at": int(now), "actor": "router", "action": f"certificate.{kind[12:]}"}
-        line |= {"subject": ending.subject, "detail": {"names": list(ending.names), "days": ending.days}}
+        told = {"names": list(ending.names), "days": ending.days}
         try:
             async with self._database.write() as connection:
                 row = {"subject": ending.subject, "days": ending.days, "at": int(now)}
                 await connection.execute(insert(certificate_notices).values(row))
                 old = certificate_notices.c.at < int(now) - _KEPT
                 await connection.execute(delete(certificate_notices).where(old))
-                await connection.execute(insert(audit).values(line))
+                await note(
+                    connection,
+                    "router",
+                    f"certificate.{kind[12:]}",
+                    ending.subject,
+                    told,
+                    now,
+                    tenant_id=record.tenant_id,
+                )
                 whom = await self._notices.tell(connection, record.tenant_id, kind, facts, now)
         except IntegrityError:  # another worker was quicker
             return

@@ -36,8 +36,9 @@ from router.certificates.rows import (
     identity_of,
 )
 from router.errors import Conflict, NotFound
+from router.storage.auditing import note
 from router.storage.changes import record_all
-from router.storage.schema import SERVED_CLAIMS, audit, certificate_names, certificates, claims, new_id
+from router.storage.schema import SERVED_CLAIMS, certificate_names, certificates, claims, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -280,9 +281,8 @@ class Vault:
         detail: Mapping[str, Any],
     ) -> None:
         """Write the audit; never a word of the key."""
-        about = {"tenant": record.tenant_id, "names": list(record.names), **detail}
-        line = {"at": int(self._clock()), "actor": actor[:120], "action": action, "subject": record.id}
-        await connection.execute(insert(audit).values(line | {"detail": about}))
+        about = {"names": list(record.names), **detail}
+        await note(connection, actor, action, record.id, about, self._clock(), tenant_id=record.tenant_id)
 
 
 def _is_same(stored: SealedCertificate, bundle: Bundle) -> bool:

@@ -1,112 +1,78 @@
-"""Access: the one door of the API. Who calls, whether they may, and about which tenant.
+"""Access: the one check of whether somebody may do something, about whom; for every door of the console.
 
-Every handler passes it first. In this order, and the first that fails answers:
+Who asks is found by each door in its own way: api/bearer.py by a token, pages/signed_in.py by a cookie.
+Then, and the first that fails answers:
 
-1. a token in the query is refused, for queries end up in logs and histories (RFC 6750 section 5.3): 400;
-2. a token there must be, in one Authorization field, and it must be valid: 401;
-3. within the budget of calls that every token has: 429;
-4. with the scope for what is asked: 403;
-5. about a tenant that exists and is the token's: 404, the same for both.
+1. to do such a thing at all they need the scope for it: 403;
+2. the tenant exists and is theirs: 404, the same for both.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from router.console.problems import Refused
-from router.console.tokens import PREFIX
-from router.errors import NotFound
-from router.storage.lookup import PENDING
+from router.errors import NotFound, RouterError
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
-    from router.console.budgets import Budgets
+    from router.console.principal import Principal
     from router.console.scopes import Scope
-    from router.console.token_finder import TokenFinder
-    from router.console.tokens import Token
     from router.tenants.registry import Registry
+    from router.tenants.rows import TenantRecord
     from router.tenants.tenant import Tenant
 
-_CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)  # RFC 6750 section 2.1
-_REALM: Final = 'Bearer realm="tenant-router"'
+
+class Forbidden(RouterError):  # noqa: N818 - named as its family is, after what happened
+    """The principal may not do such a thing, whoever it is about; ``scope`` is what they lack."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__("insufficient_scope", f"This needs the scope “{scope}”.")
+        self.scope = scope
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A call that may be done: by whose token, and for which tenant."""
+    """Something that may be done: by whom, and about which tenant."""
 
-    token: Token
-    tenant: Tenant
+    principal: Principal
+    record: TenantRecord
+
+    @property
+    def tenant(self) -> Tenant:
+        """Which tenant it is about."""
+        return self.record.tenant
 
     @property
     def actor(self) -> str:
         """Whom to name in the audit."""
-        return f"token:{self.token.id}"
+        return self.principal.actor
 
 
 class Access:
-    """Admits calls. ``registry`` knows the tenants by their short names."""
+    """Admits principals. ``registry`` knows the tenants by their short names."""
 
-    def __init__(self, tokens: TokenFinder, registry: Registry, budgets: Budgets) -> None:
-        self._tokens = tokens
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._budgets = budgets
 
-    async def admit(self, request: web.Request, scope: Scope) -> Admitted:
-        """Admit a call about the tenant in its path. Raises ``Refused``, ``NotFound``, ``Unavailable``."""
-        _check_query(request)
-        token = await self._identify(_shown(request), request.headers.get("X-Router-Client", ""))
-        await self._budgets.spend(token.id)
-        if scope not in token.scopes:
-            raise _out_of_scope(scope)
-        tenant = await self._tenant(token, request.match_info["tenant"])
-        self._tokens.used(token)
-        return Admitted(token, tenant)
-
-    async def _identify(self, shown: str, address: str) -> Token:
-        """Find whose token it is. A wrong one costs its sender's network, and soon not the database."""
-        token = self._tokens.peek(shown)
-        if token is PENDING:
-            await self._budgets.check_guesses(address)
-            token = await self._tokens.find(shown)
-        if token is None:
-            await self._budgets.note_guess(address)
-            sentence = "The token is not valid: unknown, expired or revoked."
-            raise _unauthorised("invalid_token", sentence, f'{_REALM}, error="invalid_token"')
-        return token
-
-    async def _tenant(self, token: Token, slug: str) -> Tenant:
-        if token.tenant_id is not None and token.slug != slug:
+    async def admit(self, principal: Principal, scope: Scope, slug: str) -> Admitted:
+        """Admit something about one tenant. Raises ``Forbidden``, ``NotFound``, ``Unavailable``."""
+        check(principal, scope)
+        if principal.slug is not None and principal.slug != slug:
             raise NotFound("tenant_not_found", f"There is no tenant “{slug[:60]}”.")
-        return (await self._registry.get(slug)).tenant
+        record = await self._registry.get(slug)
+        if not principal.owns(record.tenant.id):  # the short name went to somebody else meanwhile
+            raise NotFound("tenant_not_found", f"There is no tenant “{slug[:60]}”.")
+        return Admitted(principal, record)
 
 
-def _check_query(request: web.Request) -> None:
-    named = {"access_token", "token"} & set(request.query)
-    if named or any(value.startswith(PREFIX) for value in request.query.values()):
-        raise Refused(
-            400,
-            "token_in_query",
-            "A token belongs into the Authorization field: one that was in a URL is to be revoked.",
-        )
+def check(principal: Principal, scope: Scope) -> None:
+    """Check that a principal may do such a thing at all. Raises ``Forbidden``."""
+    if not principal.may(scope):
+        raise Forbidden(scope)
 
 
-def _shown(request: web.Request) -> str:
-    fields = request.headers.getall("Authorization", [])
-    match = _CREDENTIALS.fullmatch(fields[0]) if len(fields) == 1 else None
-    if match is None:
-        raise _unauthorised("token_needed", "Send one token, as in Authorization: Bearer trt_….", _REALM)
-    return match[1]
-
-
-def _unauthorised(code: str, sentence: str, challenge: str) -> Refused:
-    return Refused(401, code, sentence, headers={"WWW-Authenticate": challenge})  # RFC 6750 section 3
-
-
-def _out_of_scope(scope: Scope) -> Refused:
-    challenge = f'{_REALM}, error="insufficient_scope", scope="{scope}"'
-    sentence = f"The token does not have the scope “{scope}”: see tenant-router token add --help."
-    return Refused(403, "insufficient_scope", sentence, headers={"WWW-Authenticate": challenge})
+def check_platform(principal: Principal, scope: Scope) -> None:
+    """Check for what concerns the platform itself, or all tenants at once. Raises ``Forbidden``."""
+    check(principal, scope)
+    if not principal.owns(None):
+        raise Forbidden(scope)

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
+from router.console.access import Access
+from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.problems import problem, problem_of
 from router.errors import RouterError, Unavailable
+from router.storage.auditing import ORIGIN
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from router.console.access import Access
-    from router.identity.invitations import Invitations
-    from router.identity.invoice_links import InvoiceLinks
+    from router.console.api.bearer import Bearer
+    from router.console.desk import Desk
     from router.languages.texts import Languages
 
 _log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
 """Octets of a request's body; the edge lets no more through either."""
-
-_TENANT: Final = "/api/v1/tenants/{tenant}"
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -43,23 +43,18 @@ _HEADERS: Final = {
 
 def build_console(
     *,
-    access: Access,
-    invoice_links: InvoiceLinks,
-    invitations: Invitations,
+    desk: Desk,
+    bearer: Bearer,
     languages: Languages,
     public_port: int,
 ) -> web.Application:
     """Put the console together. ``public_port`` is the HTTPS port as customers see it."""
-    lines = InvoiceLinesEndpoint(access, invoice_links, languages, public_port=public_port)
-    inviting = InvitationsEndpoint(access, invitations, languages)
-    application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    application.add_routes(
-        [
-            web.post(f"{_TENANT}/invoice-line", lines.ask),
-            web.delete(f"{_TENANT}/registration-links/{{id}}", lines.withdraw),
-            web.post(f"{_TENANT}/invitations", inviting.invite),
-        ]
+    endpoints = (
+        InvoiceLinesEndpoint(desk.invoice_links, languages, public_port=public_port),
+        InvitationsEndpoint(desk.invitations, languages),
     )
+    application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
+    application.add_routes(Calls(bearer, Access(desk.registry)).routes(endpoints))
     return application
 
 
@@ -67,6 +62,7 @@ def build_console(
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the handler answer, tell every failure as a problem, and add the fields every answer carries."""
     request_id = request.headers.get("X-Router-Request-Id", "")
+    ORIGIN.set(request.headers.get("X-Router-Client"))
     try:
         response = await handler(request)
     except (RouterError, web.HTTPException) as fault:

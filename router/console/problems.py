@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.console.access import Forbidden
 from router.errors import BadInput, Conflict, NotFound, RouterError, Unavailable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ RETRY_AFTER: Final = 30
 """Seconds after which to try again while something below us is away."""
 
 _STATUSES: Final = ((NotFound, 404), (Conflict, 409), (Unavailable, 503), (BadInput, 422))
+REALM: Final = 'Bearer realm="tenant-router"'
+
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 _AIOHTTPS: Final = {
@@ -67,6 +70,10 @@ def problem_of(fault: RouterError | web.HTTPException, request_id: str) -> web.R
             code, detail = _AIOHTTPS.get(fault.status, ("bad_request", f"{HTTPStatus(fault.status).phrase}."))
             headers = {"Allow": fault.headers["Allow"]} if "Allow" in fault.headers else _NOTHING
             return problem(fault.status, code, detail, request_id, headers=headers)
+        case Forbidden():
+            challenge = f'{REALM}, error="insufficient_scope", scope="{fault.scope}"'
+            headers = {"WWW-Authenticate": challenge}  # RFC 6750 section 3.1
+            return problem(403, fault.code, fault.sentence, request_id, headers=headers)
         case Refused():
             faults, headers = fault.faults, fault.headers
             return problem(

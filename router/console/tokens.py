@@ -16,8 +16,9 @@ from sqlalchemy import insert, select, update
 
 from router.console.scopes import Scope, parse_scopes
 from router.errors import BadInput, NotFound
+from router.storage.auditing import note
 from router.storage.changes import record
-from router.storage.schema import audit, new_id, tenants, tokens
+from router.storage.schema import new_id, tenants, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,8 +145,7 @@ async def _one(connection: AsyncConnection, which: ColumnElement[bool]) -> Token
 
 async def _note(connection: AsyncConnection, token: Token, actor: str, action: str, now: int) -> None:
     detail = {"name": token.name, "scopes": list(token.scopes), "expires_at": token.expires_at}
-    line = {"at": now, "actor": actor[:120], "action": action, "subject": token.tenant_id or "platform"}
-    await connection.execute(insert(audit).values(line | {"detail": detail | {"token": token.id}}))
+    await note(connection, actor, action, token.id, detail, now, tenant_id=token.tenant_id)
 
 
 def selected_tokens() -> Select[tuple[object, ...]]:

@@ -9,7 +9,6 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from router.errors import BadInput, Conflict, NotFound
-from router.identity.auditing import note
 from router.identity.links import Link, refusal
 from router.identity.passwords import check_new_password
 from router.identity.recovery import set_password
@@ -21,6 +20,7 @@ from router.identity.throttle import Wait
 from router.identity.user_rows import find_user, lock_account
 from router.identity.users import normalise_email
 from router.languages.choice import parse_language
+from router.storage.auditing import note
 from router.storage.changes import record
 from router.storage.outbox import Mail
 from router.storage.schema import links, sessions, users
@@ -86,7 +86,9 @@ class Account:
         async with self._database.write() as connection:
             await self._unchanged(connection, user)
             await set_password(connection, self._links, user, hashed, now)
-            await note(connection, f"user:{user.email}", "user.password", user.id, {}, now)
+            await note(
+                connection, f"user:{user.email}", "user.password", user.id, {}, now, tenant_id=user.tenant_id
+            )
             await _renew(connection, session, key_of(token))
             await record(connection, "user", user.id)
             facts: dict[str, str | int] = {"at": int(now), "address": address}
@@ -141,7 +143,15 @@ class Account:
                 await connection.execute(update(users).where(users.c.id == former.id).values(values))
                 await self._links.void(connection, links.c.user_id == former.id)
                 detail = {"from": former.email, "to": link.email}
-                await note(connection, f"link:{link.email}", "user.email", former.id, detail, now)
+                await note(
+                    connection,
+                    f"link:{link.email}",
+                    "user.email",
+                    former.id,
+                    detail,
+                    now,
+                    tenant_id=tenant_id,
+                )
                 await touched_sessions(connection, sessions.c.user_id == former.id)
                 await record(connection, "user", former.id)
                 facts: dict[str, str | int] = {"new_email": link.email, "at": int(now)}

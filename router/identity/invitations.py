@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from router.errors import Conflict, NotFound
-from router.identity.auditing import note
 from router.identity.invitation import Invitation
 from router.identity.letters import insist
 from router.identity.links import LIVES
 from router.identity.tenant_facts import tenant_facts
 from router.identity.user_rows import lock_account
 from router.identity.users import normalise_email, parse_customer
+from router.storage.auditing import note
 from router.storage.outbox import Mail
 from router.storage.schema import invitations, links, new_id
 
@@ -112,7 +112,15 @@ class Invitations:
             invitation = await self._pending(connection, invitation_id, tenant_id)
             await self._links.void(connection, links.c.origin == invitation_id)
             await _write(connection, invitation_id, revoked_at=now)
-            await note(connection, actor, "invitation.revoke", invitation_id, _told(invitation), now)
+            await note(
+                connection,
+                actor,
+                "invitation.revoke",
+                invitation_id,
+                _told(invitation),
+                now,
+                tenant_id=tenant_id,
+            )
         return replace(invitation, revoked_at=now)
 
     async def look(self, tenant_id: str, token: str) -> Offer | LinkFault:
@@ -135,7 +143,15 @@ class Invitations:
         invitation_id, now = link.origin or "", int(self._clock())
         await _write(connection, invitation_id, accepted_at=now)
         detail = {"email": link.email, "customer": link.customer}
-        await note(connection, f"link:{link.email}", "invitation.accept", invitation_id, detail, now)
+        await note(
+            connection,
+            f"link:{link.email}",
+            "invitation.accept",
+            invitation_id,
+            detail,
+            now,
+            tenant_id=link.tenant_id,
+        )
 
     async def _open(
         self, connection: AsyncConnection, tenant_id: str, email: str, customer: str
@@ -202,7 +218,7 @@ class Invitations:
             origin=invitation.id,
         )
         await _write(connection, invitation.id, sent_at=now, expires_at=link.expires_at)
-        await note(connection, actor, action, invitation.id, _told(invitation), now)
+        await note(connection, actor, action, invitation.id, _told(invitation), now, tenant_id=tenant.id)
         facts: dict[str, str | int] = {"token": token, "customer": customer, "expires_at": link.expires_at}
         mail = Mail(tenant.id, "invitation", email, invitation.language or tenant.language, facts)
         await insist(self._outbox, connection, mail, now)
@@ -218,4 +234,4 @@ async def _write(connection: AsyncConnection, invitation_id: str, **values: int)
 
 
 def _told(invitation: Invitation) -> dict[str, str | None]:
-    return {"tenant": invitation.tenant_id, "email": invitation.email, "customer": invitation.customer}
+    return {"email": invitation.email, "customer": invitation.customer}

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import insert, select, update
 
 from router.errors import NotFound
-from router.identity.auditing import note
 from router.identity.links import refusal
 from router.identity.tenant_facts import tenant_facts
 from router.identity.users import normalise_email, parse_customer
+from router.storage.auditing import note
 from router.storage.schema import links, new_id, registration_links
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class InvoiceLinks:
             if (
                 await connection.execute(update(registration_links).where(good).values(revoked_at=now))
             ).rowcount:
-                await note(connection, actor, "registration-link.revoke", link_id, {"tenant": tenant_id}, now)
+                await note(
+                    connection, actor, "registration-link.revoke", link_id, {}, now, tenant_id=tenant_id
+                )
 
     async def _open(
         self, connection: AsyncConnection, tenant_id: str, customer: str, email: str | None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from router.errors import Conflict
-from router.identity.auditing import note
 from router.identity.letters import insist
 from router.identity.links import Link, refusal
 from router.identity.passwords import check_new_password
@@ -18,6 +17,7 @@ from router.identity.tenant_facts import tenant_facts
 from router.identity.throttle import Wait
 from router.identity.user_rows import lock_account
 from router.identity.users import normalise_email
+from router.storage.auditing import note
 from router.storage.changes import record
 from router.storage.outbox import Mail
 from router.storage.schema import links, sessions, users
@@ -100,7 +100,7 @@ class Recovery:
         async with self._database.write() as connection:
             user = await self._spend(connection, tenant_id, token, link)
             await set_password(connection, self._links, user, hashed, now)
-            await note(connection, f"link:{user.email}", "user.reset", user.id, {}, now)
+            await note(connection, f"link:{user.email}", "user.reset", user.id, {}, now, tenant_id=tenant_id)
             await revoke_sessions(connection, sessions.c.user_id == user.id)
             await record(connection, "user", user.id)
             facts: dict[str, str | int] = {"at": int(now), "address": address}

@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING
 
 from router.errors import BadInput
-from router.identity.auditing import note
 from router.identity.invoice_links import InvoiceLink, mark_used
 from router.identity.letters import insist
 from router.identity.links import refusal
@@ -24,6 +23,7 @@ from router.identity.tenant_facts import tenant_facts
 from router.identity.throttle import Wait
 from router.identity.user_rows import lock_account
 from router.identity.users import normalise_email, parse_customer
+from router.storage.auditing import note
 from router.storage.outbox import Mail
 
 if TYPE_CHECKING:
@@ -180,4 +180,12 @@ class Registrations:
         if link.origin is not None:
             await mark_used(connection, link.origin, now)
         detail = {"email": link.email, "customer": link.customer, "by": link.origin}
-        await note(connection, f"link:{link.email}", "user.register", link.tenant_id, detail, now)
+        await note(
+            connection,
+            f"link:{link.email}",
+            "user.register",
+            link.tenant_id,
+            detail,
+            now,
+            tenant_id=link.tenant_id,
+        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
 from router.errors import Conflict, NotFound
+from router.storage.auditing import note
 from router.storage.changes import record, record_all
-from router.storage.schema import audit, certificate_names, certificates, outbox, signing_keys
+from router.storage.schema import certificate_names, certificates, outbox, signing_keys
 from router.storage.sealed import CERTIFICATES, MAILS, SIGNING_KEYS, uses
 from router.storage.sealing import key_id
 
@@ -36,8 +37,7 @@ async def forget(
     if counts is None:
         raise NotFound("encryption_key_unused", f"Nothing in the database is encrypted with a key {lost}.")
     async with database.write() as connection:
-        line = {"at": int(now), "actor": actor[:120], "action": "keys.forget", "subject": lost}
-        await connection.execute(insert(audit).values(line | {"detail": dict(counts)}))
+        await note(connection, actor, "keys.forget", lost, counts, now, tenant_id=None)
         failed = {"state": "failed", MAILS.column.name: None, "error": "Its encryption key is lost."}
         await connection.execute(update(outbox).where(MAILS.sealed_with(lost)).values(failed))
         await connection.execute(delete(signing_keys).where(SIGNING_KEYS.sealed_with(lost)))

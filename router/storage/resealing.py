@@ -11,10 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from router.errors import RouterError
-from router.storage.schema import audit
+from router.storage.auditing import note
 from router.storage.sealed import SEALED
 from router.storage.sealing import key_id_of
 
@@ -70,9 +70,8 @@ async def reseal(
 async def _note(database: Database, sealer: Sealer, done: Resealed, actor: str, now: float) -> None:
     if not done.done:
         return
-    line = {"at": int(now), "actor": actor[:120], "action": "keys.rotate", "subject": key_id_of(sealer.head)}
     async with database.write() as connection:
-        await connection.execute(insert(audit).values(line | {"detail": dict(done.done)}))
+        await note(connection, actor, "keys.rotate", key_id_of(sealer.head), done.done, now, tenant_id=None)
 
 
 async def _stale(

@@ -353,6 +353,113 @@ outbox = Table(
     Index(None, "tenant_id", "recipient", "created_at"),
 )
 
+# Those who run the platform, or one tenant's portal, from the console.
+operators = Table(
+    "operators",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")
+    ),  # none: of the platform, for all tenants
+    Column("email", String(254), nullable=False, unique=True),  # normalised, see identity/users.py
+    Column("read_only", Boolean, nullable=False, default=False),
+    Column("password_hash", Text),  # none: the first link was not used yet
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index(None, "tenant_id"),
+)
+
+operator_sessions = Table(
+    "operator_sessions",
+    metadata,
+    Column("key", String(64), primary_key=True),  # SHA-256 of the token, hexadecimal; stored nowhere else
+    Column("id", String(32), nullable=False, unique=True),
+    Column("operator_id", ForeignKey("operators.id", ondelete="CASCADE"), nullable=False),
+    Column("signed_in_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("user_agent", String(200), nullable=False),
+    Index(None, "operator_id"),
+    Index(None, "expires_at"),
+)
+
+# One-time links with which an operator chooses a password.
+operator_links = Table(
+    "operator_links",
+    metadata,
+    Column("key", String(64), primary_key=True),  # SHA-256 of the token, hexadecimal; stored nowhere else
+    Column("operator_id", ForeignKey("operators.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index(None, "operator_id"),
+)
+
+# What was answered to calls that may come twice, by the key that the caller gave.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("principal", String(40), primary_key=True),  # a token's or an operator's id
+    Column("key", String(64), primary_key=True),  # SHA-256 of the key, hexadecimal
+    Column("request", String(64), nullable=False),  # SHA-256 of method, path and body: a key means one call
+    Column("status", Integer),  # none: still being done
+    Column("headers", JSON),
+    Column("body", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "created_at"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE")),  # none: the platform's, of all tenants
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("disabled", Boolean, nullable=False, default=False),
+    Column("created_by", String(120), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "tenant_id"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # waiting | sending | sent | failed
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("status", Integer),  # of the latest answer
+    Column("error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    CheckConstraint("state IN ('waiting', 'sending', 'sent', 'failed')", name="state"),
+    Index(None, "state", "due_at"),
+    Index(None, "webhook_id", "created_at"),
+)
+
+# What each worker counted of each tenant's visits, in spans of some minutes; added up when it is read.
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("at", BigInteger, primary_key=True),  # when the span began
+    Column("worker", String(32), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),  # answered 4xx
+    Column("failed", BigInteger, nullable=False),  # answered 5xx
+    Column("sign_ins", BigInteger, nullable=False),
+    Column("times", JSON, nullable=False),  # how many visits took how long, see observe/traffic.py
+    Index(None, "at"),
+)
+
 changes = Table(
     "changes",
     metadata,
@@ -370,9 +477,13 @@ audit = Table(
     Column("sequence", _Sequence, primary_key=True, autoincrement=True),
     Column("at", BigInteger, nullable=False),
     Column("actor", String(120), nullable=False),
+    Column("address", String(45)),  # from where; none: from the router's own machine
     Column("action", String(60), nullable=False),
     Column("subject", String(255), nullable=False),
+    Column("tenant_id", String(32)),  # no reference: a line outlives what it tells of
     Column("detail", JSON, nullable=False),
+    Index(None, "at"),
+    Index(None, "tenant_id", "sequence"),
     sqlite_autoincrement=True,
 )
 

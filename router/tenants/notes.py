@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
-from router.storage import changes
-from router.storage.schema import audit, tenants
+from router.storage import auditing, changes
+from router.storage.schema import tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,8 +27,7 @@ async def note(
     now: int,
 ) -> None:
     """Write the audit, and tell every worker of the tenant and its hostnames; last, as changes wants."""
-    line = {"at": now, "actor": actor[:120], "action": action, "subject": tenant_id}
-    await connection.execute(insert(audit).values(line | {"detail": dict(detail)}))
+    await auditing.note(connection, actor, action, tenant_id, detail, now, tenant_id=tenant_id)
     await changes.record(connection, "tenant", tenant_id)
     await changes.record_all(connection, "hostname", list(hostnames))
 

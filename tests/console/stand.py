@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
 from yarl import URL
 
-from router.console.access import Access
+from router.console.api.bearer import Bearer
 from router.console.application import build_console
 from router.console.budgets import Budgets
+from router.console.desk import Desk
 from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
 from router.hostname import Hostname
@@ -159,9 +160,12 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
     newcomers = Newcomers(database, bell, links, passwords, clock=clock)
     budgets = Budgets(MemoryCache(), clock=clock)
     application = build_console(
-        access=Access(finder, registry, budgets),
-        invoice_links=invoice_links,
-        invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
+        desk=Desk(
+            registry=registry,
+            invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
+            invoice_links=invoice_links,
+        ),
+        bearer=Bearer(finder, budgets),
         languages=Languages.load(),
         public_port=8443,
     )

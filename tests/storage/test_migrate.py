@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PROJECT = Path(__file__).parents[2]
-_REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
+_REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006"]
 
 
 async def _sync(url: str, task: Callable[[Connection], _T]) -> _T:

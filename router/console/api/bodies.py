@@ -81,6 +81,19 @@ async def read_body(request: web.Request, model: type[_Body]) -> _Body:
         raise _told(error.errors(include_input=False, include_url=False)) from None  # it would quote the body
 
 
+def read_query(request: web.Request, model: type[_Body]) -> _Body:
+    """Read a request's query: each name once, as the model wants it. Raises ``Refused`` (422)."""
+    twice = [name for name in request.query if len(request.query.getall(name)) > 1]
+    if twice:
+        raise Refused(422, "invalid_query", f"The query names “{twice[0][:80]}” more than once.")
+    try:
+        return model.model_validate_strings(dict(request.query))
+    except ValidationError as error:
+        faults = [_field_fault(each) for each in error.errors(include_input=False, include_url=False)]
+        sentence = "Some of the query is not as it should be: see errors."
+        raise Refused(422, "invalid_query", sentence, faults=faults) from None
+
+
 def _told(details: Sequence[ErrorDetails]) -> Refused:
     if any(detail["type"] == "json_invalid" for detail in details):
         return Refused(400, "bad_json", "The body is not JSON.")

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from router.console.api.bodies import Body, Customer, Email, Language, answered, read_body
+from router.console.api.bodies import Body, Customer, Email, Language
+from router.console.api.operation import Call, Operation, Reply
 from router.console.scopes import Scope
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
-    from router.console.access import Access
     from router.identity.invitation import Invitation
     from router.identity.invitations import Invitations
     from router.languages.texts import Languages
@@ -42,23 +40,36 @@ class InvitationSent(BaseModel):
 class InvitationsEndpoint:
     """Invites people."""
 
-    def __init__(self, access: Access, invitations: Invitations, languages: Languages) -> None:
-        self._access = access
+    def __init__(self, invitations: Invitations, languages: Languages) -> None:
         self._invitations = invitations
         self._languages = languages
 
-    async def invite(self, request: web.Request) -> web.Response:
-        """POST: invite. Who is invited already for the same customer gets the mail once more."""
-        admitted = await self._access.admit(request, Scope.INVITATIONS)
-        wish = await read_body(request, InvitationWish)
-        tenant = admitted.tenant
+    def operations(self) -> tuple[Operation, ...]:
+        """Say what can be done."""
+        return (
+            Operation(
+                "POST",
+                "/tenants/{tenant}/invitations",
+                Scope.INVITATIONS,
+                self._invite,
+                "Invite somebody to sign in for a customer",
+                body=InvitationWish,
+                answer=InvitationSent,
+                status=201,
+                creates=True,
+            ),
+        )
+
+    async def _invite(self, call: Call[InvitationWish, None]) -> Reply:
+        """Invite. Who is invited already for the same customer gets the mail once more."""
+        wish, tenant = call.body, call.admitted.tenant
         language = wish.language and self._languages.choose(
             accept=wish.language, tenant=tenant.branding.language
         )
         made = await self._invitations.invite(
-            tenant.id, wish.email, wish.customer, language=language, actor=admitted.actor
+            tenant.id, wish.email, wish.customer, language=language, actor=call.actor
         )
-        return answered(_sent(made), status=201)
+        return Reply(_sent(made))
 
 
 def _sent(made: Invitation) -> InvitationSent:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from aiohttp import web
 from pydantic import BaseModel, Field
 
-from router.console.api.bodies import Body, Customer, Email, Language, answered, read_body
+from router.console.api.bodies import Body, Customer, Email, Language
+from router.console.api.operation import Call, Operation, Reply
 from router.console.invoice_line import Way, as_html, as_text
 from router.console.scopes import Scope
 from router.hostname import port_suffix
 
 if TYPE_CHECKING:
-    from router.console.access import Access
     from router.identity.invoice_links import InvoiceLink, InvoiceLinks
     from router.languages.texts import Languages
     from router.tenants.tenant import Tenant
@@ -44,30 +43,45 @@ class InvoiceLine(BaseModel):
 class InvoiceLinesEndpoint:
     """Answers billing systems. ``public_port`` is the HTTPS port as customers see it."""
 
-    def __init__(
-        self, access: Access, links: InvoiceLinks, languages: Languages, *, public_port: int
-    ) -> None:
-        self._access = access
+    def __init__(self, links: InvoiceLinks, languages: Languages, *, public_port: int) -> None:
         self._links = links
         self._languages = languages
         self._port = port_suffix(public_port)
 
-    async def ask(self, request: web.Request) -> web.Response:
-        """POST: the line. Asked again it is the same line, as long as its link is good for another month."""
-        admitted = await self._access.admit(request, Scope.INVOICE_LINE)
-        asked = await read_body(request, InvoiceLineQuestion)
-        tenant = admitted.tenant
+    def operations(self) -> tuple[Operation, ...]:
+        """Say what can be done."""
+        return (
+            Operation(
+                "POST",
+                "/tenants/{tenant}/invoice-line",
+                Scope.INVOICE_LINE,
+                self._ask,
+                "Get the line of an invoice that tells a customer of the portal",
+                body=InvoiceLineQuestion,
+                answer=InvoiceLine,
+            ),
+            Operation(
+                "DELETE",
+                "/tenants/{tenant}/registration-links/{id}",
+                Scope.INVOICE_LINE,
+                self._withdraw,
+                "Take the link of an invoice's line back",
+            ),
+        )
+
+    async def _ask(self, call: Call[InvoiceLineQuestion, None]) -> Reply:
+        """Asked again it is the same line, as long as its link is good for another month."""
+        asked, tenant = call.body, call.admitted.tenant
         link = None
         if tenant.allow_registration:
             link = await self._links.get(tenant.id, asked.customer, asked.email)
         language = self._languages.choose(accept=asked.language or "", tenant=tenant.branding.language)
-        return answered(self._line(tenant, link, language))
+        return Reply(self._line(tenant, link, language))
 
-    async def withdraw(self, request: web.Request) -> web.Response:
-        """DELETE: the link opens nothing any more; again is no fault."""
-        admitted = await self._access.admit(request, Scope.INVOICE_LINE)
-        await self._links.revoke(admitted.tenant.id, request.match_info["id"], actor=admitted.actor)
-        return web.Response(status=204)
+    async def _withdraw(self, call: Call[None, None]) -> Reply:
+        """The link opens nothing any more; again is no fault."""
+        await self._links.revoke(call.admitted.tenant.id, call.path["id"], actor=call.actor)
+        return Reply()
 
     def _line(self, tenant: Tenant, link: InvoiceLink | None, language: str) -> InvoiceLine:
         texts = self._languages.texts(language)

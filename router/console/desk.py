@@ -1,0 +1,20 @@
+"""The desk: what operators have done for them, whichever door they come through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.identity.invitations import Invitations
+    from router.identity.invoice_links import InvoiceLinks
+    from router.tenants.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The use cases of the rooms, joined once."""
+
+    registry: Registry
+    invitations: Invitations
+    invoice_links: InvoiceLinks

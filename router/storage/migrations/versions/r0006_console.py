@@ -1,0 +1,162 @@
+"""The console: operators, webhooks, calls that may come twice, traffic; from where the audit's lines came."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+_TABLES = (
+    "idempotency_keys",
+    "operators",
+    "operator_links",
+    "operator_sessions",
+    "webhooks",
+    "webhook_deliveries",
+    "traffic",
+)
+
+
+def upgrade() -> None:
+    """Add them."""
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("principal", sa.String(length=40), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("headers", sa.JSON()),
+        sa.Column("body", sa.Text()),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("principal", "key", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"])
+    op.create_table(
+        "operators",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("tenant_id", sa.String(length=32)),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("read_only", sa.Boolean(), nullable=False),
+        sa.Column("password_hash", sa.Text()),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_operators_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operators")),
+        sa.UniqueConstraint("email", name=op.f("uq_operators_email")),
+    )
+    op.create_index(op.f("ix_operators_tenant_id"), "operators", ["tenant_id"])
+    op.create_table(
+        "traffic",
+        sa.Column("tenant_id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("worker", sa.String(length=32), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.Column("refused", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("sign_ins", sa.BigInteger(), nullable=False),
+        sa.Column("times", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_traffic_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "at", "worker", name=op.f("pk_traffic")),
+    )
+    op.create_index(op.f("ix_traffic_at"), "traffic", ["at"])
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("tenant_id", sa.String(length=32)),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.String(length=120), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name=op.f("fk_webhooks_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    op.create_index(op.f("ix_webhooks_tenant_id"), "webhooks", ["tenant_id"])
+    op.create_table(
+        "operator_links",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("operator_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger()),
+        sa.ForeignKeyConstraint(
+            ["operator_id"], ["operators.id"], name=op.f("fk_operator_links_operator_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_operator_links")),
+    )
+    op.create_index(op.f("ix_operator_links_operator_id"), "operator_links", ["operator_id"])
+    op.create_table(
+        "operator_sessions",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("operator_id", sa.String(length=32), nullable=False),
+        sa.Column("signed_in_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("user_agent", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operator_id"],
+            ["operators.id"],
+            name=op.f("fk_operator_sessions_operator_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_operator_sessions")),
+        sa.UniqueConstraint("id", name=op.f("uq_operator_sessions_id")),
+    )
+    op.create_index(op.f("ix_operator_sessions_expires_at"), "operator_sessions", ["expires_at"])
+    op.create_index(op.f("ix_operator_sessions_operator_id"), "operator_sessions", ["operator_id"])
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("webhook_id", sa.String(length=32), nullable=False),
+        sa.Column("event", sa.String(length=40), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("error", sa.Text()),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger()),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'sending', 'sent', 'failed')", name=op.f("ck_webhook_deliveries_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"], ["webhooks.id"], name=op.f("fk_webhook_deliveries_webhook_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    op.create_index(op.f("ix_webhook_deliveries_state_due_at"), "webhook_deliveries", ["state", "due_at"])
+    op.create_index(
+        op.f("ix_webhook_deliveries_webhook_id_created_at"),
+        "webhook_deliveries",
+        ["webhook_id", "created_at"],
+    )
+    op.add_column("audit", sa.Column("address", sa.String(length=45)))
+    op.add_column("audit", sa.Column("tenant_id", sa.String(length=32)))
+    op.create_index(op.f("ix_audit_at"), "audit", ["at"])
+    op.create_index(op.f("ix_audit_tenant_id_sequence"), "audit", ["tenant_id", "sequence"])
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_index(op.f("ix_audit_tenant_id_sequence"), "audit")
+    op.drop_index(op.f("ix_audit_at"), "audit")
+    op.drop_column("audit", "tenant_id")
+    op.drop_column("audit", "address")
+    for table in reversed(_TABLES):
+        op.drop_table(table)
