@@ -23,8 +23,8 @@ from router.certificates.deployment import Deployment
 from router.console.api.bearer import Bearer
 from router.console.application import build_console
 from router.console.budgets import Budgets
-from router.console.desk import Desk
 from router.console.token_finder import TokenFinder
+from router.console.use_cases import UseCases
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
 from router.edge.dial import NAME_SHARE
@@ -163,7 +163,7 @@ async def _console(
     )
     counters = 1 if storage.redis else settings.workers
     console = build_console(
-        desk=Desk(registry, rooms.use_cases.invitations, rooms.invoice_links),
+        use_cases=UseCases(registry, rooms.use_cases.invitations, rooms.invoice_links),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         languages=languages,
         public_port=settings.public_port,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from router.console.api.bearer import Bearer
-    from router.console.desk import Desk
+    from router.console.use_cases import UseCases
     from router.languages.texts import Languages
 
 _log = structlog.get_logger(__name__)
@@ -43,18 +43,18 @@ _HEADERS: Final = {
 
 def build_console(
     *,
-    desk: Desk,
+    use_cases: UseCases,
     bearer: Bearer,
     languages: Languages,
     public_port: int,
 ) -> web.Application:
     """Put the console together. ``public_port`` is the HTTPS port as customers see it."""
     endpoints = (
-        InvoiceLinesEndpoint(desk.invoice_links, languages, public_port=public_port),
-        InvitationsEndpoint(desk.invitations, languages),
+        InvoiceLinesEndpoint(use_cases.invoice_links, languages, public_port=public_port),
+        InvitationsEndpoint(use_cases.invitations, languages),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    application.add_routes(Calls(bearer, Access(desk.registry)).routes(endpoints))
+    application.add_routes(Calls(bearer, Access(use_cases.registry)).routes(endpoints))
     return application
 
 

@@ -31,6 +31,7 @@ from router.portal.register import RegisterPage
 from router.portal.sign_in import SignInPage
 from router.portal.sign_out import SignedOutPage, SignOutPage
 from router.portal.visitor import VISITOR, find_visitor
+from router.storage.auditing import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +134,7 @@ class Front:
         """Find the visitor, let the handler answer, and add the headers every answer carries."""
         try:
             visitor = request[VISITOR] = await find_visitor(request, self._directory)
+            ORIGIN.set(visitor.address)
             if visitor.tenant.status == "suspended":
                 response: web.StreamResponse = self._page(request, 503)
             else:

@@ -17,9 +17,9 @@ from yarl import URL
 from router.console.api.bearer import Bearer
 from router.console.application import build_console
 from router.console.budgets import Budgets
-from router.console.desk import Desk
 from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
+from router.console.use_cases import UseCases
 from router.hostname import Hostname
 from router.identity.invitations import Invitations
 from router.identity.invoice_links import InvoiceLinks
@@ -160,7 +160,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
     newcomers = Newcomers(database, bell, links, passwords, clock=clock)
     budgets = Budgets(MemoryCache(), clock=clock)
     application = build_console(
-        desk=Desk(
+        use_cases=UseCases(
             registry=registry,
             invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
             invoice_links=invoice_links,

@@ -1,4 +1,4 @@
-"""The desk: what operators have done for them, whichever door they come through."""
+"""What operators have done for them, whichever door they come through."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The use cases of the rooms, joined once."""
+class UseCases:
+    """The use cases of the rooms, for pages and API alike."""
 
     registry: Registry
     invitations: Invitations
