@@ -60,7 +60,8 @@ class Themes:
         for name in stock_at | own_at:
             try:
                 theme = read_theme(name, ancestry(name, own_at, stock_at), languages)
-                compile_theme(theme)
+                if name in own_at:  # the stock ones were tried before they were shipped
+                    compile_theme(theme)
                 themes.append(theme)
             except BadSettings as fault:
                 if name not in own_at:
@@ -112,6 +113,7 @@ def _environment(themes: Sequence[Theme]) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        cache_size=-1,  # each template is compiled once, however many themes there are
     )
     install_texts(environment)
     return environment
