@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from typing import Protocol
 
     from pydantic import BaseModel
@@ -41,7 +41,10 @@ class Operation:
     have the scope, and ``handle`` tells them of nothing that is not theirs. ``platform`` is for what concerns
     the platform itself. ``versioned`` changes come with ``If-Match``, and their answers with an ``ETag``.
     ``creates`` says that the same call twice would make two of it: such calls may carry an Idempotency-Key.
-    ``secret`` answers are told once and kept nowhere. ``fails`` are the codes of its own that it answers.
+    ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an answer in pieces.
+    ``fails`` are the codes of its own that it answers, beyond those that every such operation has: each with
+    its status before it (``"409 slug_taken"``); without one, it is 404 for ``…_not_found`` and ``no_such_…``,
+    and 422 for all others.
     """
 
     method: str
@@ -57,6 +60,7 @@ class Operation:
     versioned: bool = False
     creates: bool = False
     secret: bool = False
+    streams: str | None = None
     fails: tuple[str, ...] = ()
 
 
@@ -88,8 +92,9 @@ class Call(Generic[_Asked, _Query]):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a call came to; ``version`` becomes the ETag."""
+    """What a call came to; ``version`` becomes the ETag, ``stream`` the body where the operation streams."""
 
     answer: BaseModel | None = None
     version: int | None = None
+    stream: AsyncIterator[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
