@@ -445,18 +445,21 @@ webhook_deliveries = Table(
     Index(None, "webhook_id", "created_at"),
 )
 
-# What each worker counted of each tenant's visits, in spans of some minutes; added up when it is read.
+TOOK: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+"""Milliseconds: the bounds by which visits are counted by how long they took."""
+
+# What was counted of each tenant's visits, in spans of some minutes.
 traffic = Table(
     "traffic",
     metadata,
-    Column("tenant_id", ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", String(32), primary_key=True),  # no reference: what is counted late hurts nobody
     Column("at", BigInteger, primary_key=True),  # when the span began
-    Column("worker", String(32), primary_key=True),
     Column("requests", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),  # answered 4xx
     Column("failed", BigInteger, nullable=False),  # answered 5xx
     Column("sign_ins", BigInteger, nullable=False),
-    Column("times", JSON, nullable=False),  # how many visits took how long, see observe/traffic.py
+    *(Column(f"within_{bound}", BigInteger, nullable=False) for bound in TOOK),
+    Column("beyond", BigInteger, nullable=False),
     Index(None, "at"),
 )
 

@@ -20,6 +20,15 @@ _TABLES = (
     "traffic",
 )
 
+_COUNTED = (
+    "requests",
+    "refused",
+    "failed",
+    "sign_ins",
+    *(f"within_{bound}" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)),
+    "beyond",
+)
+
 
 def upgrade() -> None:
     """Add them."""
@@ -57,16 +66,8 @@ def upgrade() -> None:
         "traffic",
         sa.Column("tenant_id", sa.String(length=32), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("worker", sa.String(length=32), nullable=False),
-        sa.Column("requests", sa.BigInteger(), nullable=False),
-        sa.Column("refused", sa.BigInteger(), nullable=False),
-        sa.Column("failed", sa.BigInteger(), nullable=False),
-        sa.Column("sign_ins", sa.BigInteger(), nullable=False),
-        sa.Column("times", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("fk_traffic_tenant_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("tenant_id", "at", "worker", name=op.f("pk_traffic")),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTED),
+        sa.PrimaryKeyConstraint("tenant_id", "at", name=op.f("pk_traffic")),
     )
     op.create_index(op.f("ix_traffic_at"), "traffic", ["at"])
     op.create_table(
