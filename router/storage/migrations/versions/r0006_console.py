@@ -89,7 +89,7 @@ def upgrade() -> None:
     op.create_table(
         "operator_links",
         sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("operator_id", sa.String(length=32), nullable=False),
+        sa.Column("operator_id", sa.String(length=32)),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger()),
