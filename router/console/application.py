@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from router.console.access import Access
+from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
@@ -74,6 +75,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problem(
             500, "internal", "This is our fault. The log has more, by the request's id.", request_id
         )
+    allowance = request.get(ALLOWANCE)
+    if allowance is not None:
+        response.headers.update(allowance.fields())
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     return response

@@ -7,10 +7,11 @@ one who sends many is told so before the database is asked, while tokens in use 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from router.console.problems import Refused
-from router.identity.throttle import Budget, Tally, Wait, judge, network_of, tally
+from router.identity.throttle import Budget, Tally, Wait, judge, network_of, share, tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,27 @@ CALLS: Final = Budget("api-calls", 3000, 60)
 GUESSES: Final = Budget("api-guesses", 60, 60, floor=20)
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many calls a token has in a window of ``window`` seconds, and how many are left after this one.
+
+    Less than none are left after one too many. ``reset`` is in seconds from now. Where several processes
+    count for themselves, it is this one's share.
+    """
+
+    limit: int
+    left: int
+    window: int
+    reset: int
+
+    def fields(self) -> dict[str, str]:
+        """Tell it as draft-ietf-httpapi-ratelimit-headers-10 has it, in structured fields (RFC 9651)."""
+        return {
+            "RateLimit-Policy": f'"{CALLS.name}";q={self.limit};w={self.window}',
+            "RateLimit": f'"{CALLS.name}";r={max(0, self.left)};t={self.reset}',
+        }
+
+
 class Budgets:
     """Counts calls and guesses. ``counters`` is how many processes count for themselves (throttling.py)."""
 
@@ -29,9 +51,13 @@ class Budgets:
         self._counters = counters
         self._clock = clock
 
-    async def spend(self, token_id: str) -> None:
-        """Count a call. Raises ``Refused`` (429) for one too many."""
-        await self._count(tally(CALLS, (token_id,), self._clock()))
+    async def spend(self, principal_id: str) -> Allowance:
+        """Count a call; :func:`check` refuses one too many."""
+        now = self._clock()
+        spent = tally(CALLS, (principal_id,), now)
+        count = await self._cache.count(spent.key, CALLS.window)
+        limit = share(CALLS, self._counters)
+        return Allowance(limit, limit - count, CALLS.window, max(1, spent.ends - int(now)))
 
     async def check_guesses(self, address: str) -> None:
         """Raises ``Refused`` (429) for a network that sent too many wrong tokens."""
@@ -51,5 +77,15 @@ class Budgets:
     def _judge(self, spent: Tally, count: int) -> None:
         verdict = judge(spent, count, self._clock(), counters=self._counters)
         if isinstance(verdict, Wait):
-            sentence = "That is too many calls: go on after as many seconds as Retry-After says."
-            raise Refused(429, "too_many_requests", sentence, headers={"Retry-After": str(verdict.seconds)})
+            raise _too_many(verdict.seconds)
+
+
+def check(allowance: Allowance) -> None:
+    """Raises ``Refused`` (429) for a call too many."""
+    if allowance.left < 0:
+        raise _too_many(allowance.reset)
+
+
+def _too_many(seconds: int) -> Refused:
+    sentence = "That is too many calls: go on after as many seconds as Retry-After says."
+    return Refused(429, "too_many_requests", sentence, headers={"Retry-After": str(seconds)})

@@ -120,6 +120,11 @@ def judge(spent: Tally, count: int, now: float, *, counters: int = 1) -> Allowed
     ``counters`` is how many processes count for themselves (workers without Redis): each grants its share
     of the limit, so that together they stay within it (but for a budget with a floor).
     """
-    if count <= max(spent.budget.floor, spent.budget.limit // counters):
+    if count <= share(spent.budget, counters):
         return Allowed()
     return Wait(max(1, spent.ends - int(now)))
+
+
+def share(budget: Budget, counters: int) -> int:
+    """Say how many attempts one of several processes grants, each of which counts for itself."""
+    return max(budget.floor, budget.limit // counters)

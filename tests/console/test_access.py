@@ -152,6 +152,22 @@ async def test_a_token_has_a_budget_of_its_own(stand: Stand) -> None:
     assert (await stand.billing.post(LINE, WISH)).status == 200
 
 
+async def test_every_answer_to_a_token_says_what_is_left(stand: Stand) -> None:
+    """Done or refused alike, in structured fields, and down to none; nothing is told to who has no token."""
+    done = await stand.billing.post(LINE, WISH)
+    assert done.headers["RateLimit-Policy"] == f'"api-calls";q={CALLS.limit};w=60'
+    assert done.headers["RateLimit"].startswith(f'"api-calls";r={CALLS.limit - 1};t=')
+    assert 1 <= int(done.headers["RateLimit"].rpartition("=")[2]) <= CALLS.window
+    refused = await stand.billing.post("nobody/invoice-line", WISH)
+    assert refused.headers["RateLimit"].startswith(f'"api-calls";r={CALLS.limit - 2};t=')
+    [token_id] = [token.id for token in await stand.tokens.list()]
+    for _ in range(CALLS.limit):
+        await stand.budgets.spend(token_id)
+    ended = await stand.billing.post(LINE, WISH)
+    assert ended.headers["RateLimit"] == f'"api-calls";r=0;t={ended.headers["Retry-After"]}'
+    assert "RateLimit" not in (await shown(stand, WELL_FORMED)).headers
+
+
 async def test_guessing_ends(stand: Stand) -> None:
     """A network that sends wrong tokens is told to wait; a token in use goes on from there all the same."""
     assert (await stand.billing.post(LINE, WISH)).status == 200

@@ -12,17 +12,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from aiohttp import web
+
+from router.console.budgets import Allowance, check
 from router.console.principal import Principal
 from router.console.problems import REALM, Refused
 from router.console.tokens import PREFIX
 from router.storage.lookup import PENDING
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from router.console.budgets import Budgets
     from router.console.token_finder import TokenFinder
     from router.console.tokens import Token
+
+ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 
 _CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)  # RFC 6750 section 2.1
 
@@ -35,10 +38,14 @@ class Bearer:
         self._budgets = budgets
 
     async def identify(self, request: web.Request) -> Principal:
-        """Say who calls, and count the call. Raises ``Refused``, ``Unavailable``."""
+        """Say who calls, and count the call. Raises ``Refused``, ``Unavailable``.
+
+        From then on ``request[ALLOWANCE]`` is what is left to them, which every answer tells.
+        """
         _check_query(request)
         token = await self._find(_shown(request), request.headers.get("X-Router-Client", ""))
-        await self._budgets.spend(token.id)
+        allowance = request[ALLOWANCE] = await self._budgets.spend(token.id)
+        check(allowance)
         self._tokens.used(token)
         return Principal(token.id, f"token:{token.id}", token.tenant_id, token.slug, frozenset(token.scopes))
 
