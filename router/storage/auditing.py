@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from router.storage.schema import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,13 +40,20 @@ async def note(
     ``subject`` is the id of what was changed, ``tenant_id`` whose it is (none: the platform's), ``detail``
     how it was and is.
     """
-    line = {
-        "at": int(now),
-        "actor": actor[:_MAX_ACTOR],
-        "address": ORIGIN.get(),
-        "action": action,
-        "subject": subject,
-        "tenant_id": tenant_id,
-        "detail": dict(detail),
-    }
-    await connection.execute(insert(audit).values(line))
+    await note_all(connection, actor, [(action, subject, detail, tenant_id)], now)
+
+
+async def note_all(
+    connection: AsyncConnection,
+    actor: str,
+    done: Sequence[tuple[str, str, Mapping[str, Any], str | None]],
+    now: float,
+) -> None:
+    """Write several lines as :func:`note` does: action, subject, detail and tenant of each."""
+    common = {"at": int(now), "actor": actor[:_MAX_ACTOR], "address": ORIGIN.get()}
+    lines = [
+        {**common, "action": action, "subject": subject, "tenant_id": tenant_id, "detail": dict(detail)}
+        for action, subject, detail, tenant_id in done
+    ]
+    if lines:
+        await connection.execute(insert(audit), lines)

@@ -32,8 +32,16 @@ async def make_claim(
     behind_cdn: bool = False,
 ) -> None:
     """Make a tenant's first claim to a hostname: active below the platform's domain, else to be checked."""
+    row = new_claim(tenant_id, hostname, kind, now, behind_cdn=behind_cdn)
+    await connection.execute(insert(claims).values(row))
+
+
+def new_claim(
+    tenant_id: str, hostname: Hostname, kind: ClaimKind, now: int, *, behind_cdn: bool = False
+) -> dict[str, Any]:
+    """Spell the row of a first claim, as :func:`make_claim` writes it."""
     external = kind == "external"
-    row = {
+    return {
         "id": new_id("clm"),
         "tenant_id": tenant_id,
         "hostname": hostname,
@@ -45,7 +53,6 @@ async def make_claim(
         "created_at": now,
         "updated_at": now,
     }
-    await connection.execute(insert(claims).values(row))
 
 
 async def save_claim(connection: AsyncConnection, before: Claim, after: Claim, now: int) -> bool:

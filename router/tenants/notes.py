@@ -10,7 +10,7 @@ from router.storage import auditing, changes
 from router.storage.schema import tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,19 @@ async def note(
     await auditing.note(connection, actor, action, tenant_id, detail, now, tenant_id=tenant_id)
     await changes.record(connection, "tenant", tenant_id)
     await changes.record_all(connection, "hostname", list(hostnames))
+
+
+async def note_all(
+    connection: AsyncConnection,
+    noted: Sequence[tuple[str, Iterable[Hostname], str, Mapping[str, Any]]],
+    actor: str,
+    now: int,
+) -> None:
+    """Note changes of several tenants at once, each by its id, hostnames, action and detail."""
+    lines = [(action, tenant_id, detail, tenant_id) for tenant_id, _, action, detail in noted]
+    await auditing.note_all(connection, actor, lines, now)
+    await changes.record_all(connection, "tenant", [tenant_id for tenant_id, *_ in noted])
+    await changes.record_all(connection, "hostname", [name for _, names, *_ in noted for name in names])
 
 
 async def count_up(connection: AsyncConnection, tenant_id: str, now: int) -> None:
