@@ -210,12 +210,12 @@ async def end_sessions(slug: Slug, /, *, as_json: AsJson = False) -> None:
     For example:
         tenant-router tenant end-sessions acme
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         record = await stores.registry.get(slug)
-        await stores.sessions.revoke_tenant(record.tenant.id)
-    answer({"slug": slug}, f"Everybody is signed out of {slug}.", as_json=as_json)
+        ended = await stores.sessions.revoke_tenant(record.tenant.id, actor=actor())
+    answer({"slug": slug, "ended": ended}, f"Everybody is signed out of {slug}.", as_json=as_json)
 
 
 @app.command

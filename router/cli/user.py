@@ -53,12 +53,12 @@ async def add(
         printf %s "$PASSWORD" | tenant-router user add acme ada@example.com \
             --customer C-1001 --password-stdin
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 
     password = _from_stdin() if password_stdin else _from_terminal()
     async with opened() as stores:
         record = await stores.registry.get(slug)
-        user = await stores.users.add(record.tenant.id, email, customer, password)
+        user = await stores.users.add(record.tenant.id, email, customer, password, actor=actor())
     data = {"id": user.id, "tenant": slug, "email": user.email, "customers": list(user.customers)}
     answer(data, f"{user.email} can sign in to {slug} for customer {customer}.", as_json=as_json)
 
@@ -101,12 +101,11 @@ async def join(slug: Slug, email: Email, /, *, customer: Customer, as_json: AsJs
     For example:
         tenant-router user join acme ada@example.com --customer C-1002
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         user = await _find(stores, slug, email)
-        await stores.users.add_customer(user.id, customer)
-        changed = await _find(stores, slug, email)
+        changed = await stores.users.add_customer(user.id, customer, actor=actor())
     answer(_described(changed), f"{user.email} acts for {', '.join(changed.customers)}.", as_json=as_json)
 
 
@@ -117,12 +116,11 @@ async def leave(slug: Slug, email: Email, /, *, customer: Customer, as_json: AsJ
     For example:
         tenant-router user leave acme ada@example.com --customer C-1002
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         user = await _find(stores, slug, email)
-        await stores.users.remove_customer(user.id, customer)
-        changed = await _find(stores, slug, email)
+        changed = await stores.users.remove_customer(user.id, customer, actor=actor())
     left = ", ".join(changed.customers) or "no customer"
     answer(_described(changed), f"{user.email} acts for {left}.", as_json=as_json)
 
@@ -134,12 +132,11 @@ async def disable(slug: Slug, email: Email, /, *, as_json: AsJson = False) -> No
     For example:
         tenant-router user disable acme ada@example.com
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         user = await _find(stores, slug, email)
-        await stores.users.disable(user.id)
-        changed = await _find(stores, slug, email)
+        changed = await stores.users.disable(user.id, actor=actor())
     answer(_described(changed), f"{user.email} cannot sign in to {slug} any more.", as_json=as_json)
 
 
@@ -150,12 +147,11 @@ async def enable(slug: Slug, email: Email, /, *, as_json: AsJson = False) -> Non
     For example:
         tenant-router user enable acme ada@example.com
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         user = await _find(stores, slug, email)
-        await stores.users.enable(user.id)
-        changed = await _find(stores, slug, email)
+        changed = await stores.users.enable(user.id, actor=actor())
     answer(_described(changed), f"{user.email} can sign in to {slug} again.", as_json=as_json)
 
 
@@ -203,18 +199,16 @@ async def end_sessions(
     For example:
         tenant-router user end-sessions acme ada@example.com
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see add
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
         user = await _find(stores, slug, email)
         before = await stores.sessions.of_user(user.id)
         ended = [record.id for record in before if session in (None, record.id)]
-        if session is not None and not ended:
-            raise NotFound("no_such_session", f"{user.email} has no such session.")
         if session is None:
-            await stores.sessions.revoke_user(user.id)
+            await stores.sessions.revoke_user(user.id, actor=actor())
         else:
-            await stores.sessions.revoke_id(user.id, session)
+            await stores.sessions.revoke_id(user.id, session, actor=actor())
     told = "1 session" if len(ended) == 1 else f"{len(ended)} sessions"
     answer({"email": user.email, "ended": ended}, f"{told} of {user.email} ended.", as_json=as_json)
 

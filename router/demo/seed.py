@@ -97,4 +97,4 @@ async def _seed_tenant(registry: Registry, tenant: DemoTenant, upstream: str) ->
 
 async def _seed_user(users: Users, tenant: DemoTenant, tenant_id: str) -> None:
     if await users.find_by_email(tenant_id, tenant.email) is None:
-        await users.add(tenant_id, tenant.email, tenant.customer, PASSWORD)
+        await users.add(tenant_id, tenant.email, tenant.customer, PASSWORD, actor=_ACTOR)

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
+from router.storage.auditing import note
 from router.storage.changes import record_all
 from router.storage.schema import changes, sessions
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the audit calls what ends sessions, whose they are, and who ends them (none: the user alone)."""
+
+    action: str
+    subject: str
+    actor: str | None
+
+
+async def note_ended(
+    connection: AsyncConnection, condition: ColumnElement[bool], ended: Ended, now: float
+) -> None:
+    """Write the audit of sessions that somebody else than their user is about to end, if there are any."""
+    if ended.actor is None:
+        return
+    found = select(sessions.c.tenant_id, func.count()).where(condition).group_by(sessions.c.tenant_id)
+    for tenant_id, count in (await connection.execute(found)).all():
+        told = {"ended": count}
+        await note(connection, ended.actor, ended.action, ended.subject, told, now, tenant_id=tenant_id)
 
 
 async def revoke_sessions(

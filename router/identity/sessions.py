@@ -12,24 +12,25 @@ import re
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, bindparam, delete, exists, false, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, false, insert, select, update
 
-from router.errors import BadInput, Conflict, Unavailable
-from router.identity.revoke import revoke_sessions, touched_sessions
+from router.errors import BadInput, Conflict, NotFound, Unavailable
+from router.identity.revoke import Ended, note_ended, revoke_sessions, touched_sessions
 from router.identity.session import Session
+from router.identity.session_rows import LISTED, STORED, SessionRecord, has_ended, joined
 from router.identity.users import parse_customer
 from router.storage.lookup import PENDING, Lookup, Pending
 from router.storage.schema import memberships, new_id, sessions, users
 from router.storage.waiting_room import WaitingRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
 
     from router.identity.user import User
     from router.storage.cache import Cache
@@ -45,19 +46,6 @@ _SWEPT_EVERY = 600
 _SWEPT_AT_ONCE = 10_000
 _SESSION = TypeAdapter(Session)
 _ID = re.compile(r"ses_[0-9a-f]{24}")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """A session as its owner sees it in a list; ``id`` opens nothing. Times are unix seconds."""
-
-    id: str
-    customer: str
-    address: str
-    user_agent: str
-    signed_in_at: int
-    seen_at: int
-    remembered: bool
 
 
 def new_token() -> str:
@@ -223,26 +211,35 @@ class Sessions:
         """End one session, on every worker within a second; one that is not there is ended already."""
         await self._revoke(sessions.c.key == key)
 
-    async def revoke_id(self, user_id: str, session_id: str) -> None:
-        """End one session of a user by its public name; another user's is left alone."""
-        if _ID.fullmatch(session_id):  # PostgreSQL has no text for all that a form can hold
-            await self._revoke((sessions.c.user_id == user_id) & (sessions.c.id == session_id))
+    async def revoke_id(self, user_id: str, session_id: str, *, actor: str | None = None) -> None:
+        """End one session of a user by its public name; another user's is left alone.
+
+        ``actor`` is who to name in the audit when it is not the user's own doing. Raises
+        ``NotFound("no_such_session")``, also for one that ended already.
+        """
+        this = (sessions.c.user_id == user_id) & (sessions.c.id == session_id)
+        ended = Ended("session.end", session_id, actor)
+        # PostgreSQL has no text for all that a form can hold.
+        if not _ID.fullmatch(session_id) or not await self._revoke(this, ended):
+            raise NotFound("no_such_session", "There is no such session: it ended, or never was.")
 
     async def revoke_others(self, user_id: str, keep: str) -> None:
         """End every session of a user but the one with the key ``keep``."""
         await self._revoke((sessions.c.user_id == user_id) & (sessions.c.key != keep))
 
-    async def revoke_user(self, user_id: str) -> None:
-        """End every session of a user."""
-        await self._revoke(sessions.c.user_id == user_id)
+    async def revoke_user(self, user_id: str, *, actor: str | None = None) -> int:
+        """End every session of a user, and say how many that were; ``actor`` as in ``revoke_id``."""
+        ended = Ended("user.end_sessions", user_id, actor)
+        return await self._revoke(sessions.c.user_id == user_id, ended)
 
-    async def revoke_tenant(self, tenant_id: str) -> None:
-        """End every session at a tenant's portal."""
-        await self._revoke(sessions.c.tenant_id == tenant_id)
+    async def revoke_tenant(self, tenant_id: str, *, actor: str | None = None) -> int:
+        """End every session at a tenant's portal, and say how many that were; ``actor`` as above."""
+        ended = Ended("tenant.end_sessions", tenant_id, actor)
+        return await self._revoke(sessions.c.tenant_id == tenant_id, ended)
 
     async def of_user(self, user_id: str) -> list[SessionRecord]:
         """List a user's sessions that have not ended, the latest used first."""
-        listed = _joined(_LISTED).where(sessions.c.user_id == user_id, ~_ended(int(self._clock())))
+        listed = joined(LISTED).where(sessions.c.user_id == user_id, ~has_ended(int(self._clock())))
         async with self._database.read() as connection:
             rows = await connection.execute(listed.order_by(sessions.c.seen_at.desc(), sessions.c.id))
             return [SessionRecord(**row) for row in rows.mappings()]
@@ -323,12 +320,12 @@ class Sessions:
 
     async def _load(self, key: str) -> Session | None:
         async with self._database.read() as connection:
-            found = _joined(_STORED, users.c.email).where(sessions.c.key == key)
+            found = joined(STORED, users.c.email).where(sessions.c.key == key)
             row = (await connection.execute(found)).mappings().one_or_none()
         return None if row is None else self._current(Session(**row))
 
     async def _insert(self, session: Session, user: User, *, address: str, user_agent: str) -> None:
-        row = {name: getattr(session, name) for name in _STORED} | {"customer": session.customer or None}
+        row = {name: getattr(session, name) for name in STORED} | {"customer": session.customer or None}
         # Held until the commit, against a change of password or a disabling that is under way: whichever
         # is second sees the other, and no session outlives it.
         unchanged = select(users.c.id).where(
@@ -342,57 +339,27 @@ class Sessions:
                 raise Conflict("user_changed", "The user was changed while signing in.")
             await connection.execute(insert(sessions).values(**row, address=address, user_agent=user_agent))
 
-    async def _revoke(self, condition: ColumnElement[bool]) -> None:
+    async def _revoke(self, condition: ColumnElement[bool], ended: Ended | None = None) -> int:
         async with self._database.write() as connection:
+            if ended is not None:
+                await note_ended(connection, condition, ended, self._clock())
             revoked, sequence = await revoke_sessions(connection, condition)
         for key in revoked:
             self._lookup.drop(key, sequence)  # here at once, elsewhere by the change feed
         if revoked:
             await self._bell.ring()
+        return len(revoked)
 
     async def _sweep(self) -> None:
-        ended = select(sessions.c.key).where(_ended(int(self._clock())))
+        ended = select(sessions.c.key).where(has_ended(int(self._clock())))
         async with self._database.write() as connection:
             # Those that another worker is writing to are left to the next time.
             locked = ended.limit(_SWEPT_AT_ONCE).with_for_update(skip_locked=True)
             await connection.execute(delete(sessions).where(sessions.c.key.in_(locked)))
 
 
-_STORED = (
-    "key",
-    "id",
-    "tenant_id",
-    "user_id",
-    "signed_in_at",
-    "seen_at",
-    "expires_at",
-    "idle_life",
-    "remembered",
-)
-_LISTED = ("id", "address", "user_agent", "signed_in_at", "seen_at", "remembered")
-
-
 def _not_theirs() -> BadInput:
     return BadInput("not_your_customer", "Choose one of the customers that are listed.")
-
-
-def _ended(now: int) -> ColumnElement[bool]:
-    return (sessions.c.expires_at <= now) | (sessions.c.seen_at + sessions.c.idle_life <= now)
-
-
-def _joined(names: Iterable[str], *columns: ColumnElement[str]) -> Select[*tuple[Any, ...]]:
-    """Select sessions with what their users say now; those of disabled users do not exist.
-
-    A customer that the user acts for no longer is none, whoever chose it a moment ago.
-    """
-    chosen = and_(memberships.c.user_id == sessions.c.user_id, memberships.c.customer == sessions.c.customer)
-    customer = func.coalesce(memberships.c.customer, "").label("customer")
-    return (
-        select(*(sessions.c[name] for name in names), customer, *columns)
-        .join(users, users.c.id == sessions.c.user_id)
-        .outerjoin(memberships, chosen)
-        .where(users.c.disabled == false())
-    )
 
 
 def _printable(text: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from router.identity.revoke import touched_sessions
 from router.identity.user import User
 from router.storage.schema import memberships, sessions, users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import ColumnElement, RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,6 +36,24 @@ async def find_users(connection: AsyncConnection, where: ColumnElement[bool]) ->
 async def find_user(connection: AsyncConnection, where: ColumnElement[bool]) -> User | None:
     """Read the one user that ``where`` picks."""
     return next(iter(await find_users(connection, where)), None)
+
+
+async def search_users(
+    connection: AsyncConnection, tenant_id: str, text: str, after: str, most: int, *, disabled: bool | None
+) -> Sequence[User]:
+    """Read a tenant's users behind an address, in the order of the index over tenant and address.
+
+    ``text``, in lower case, is part of an address or of a customer's reference; of an empty one all are.
+    """
+    where = [users.c.tenant_id == tenant_id, users.c.email > after]
+    if disabled is not None:
+        where.append(users.c.disabled.is_(disabled))
+    if text:
+        reference = func.lower(memberships.c.customer).contains(text, autoescape=True)
+        member = exists().where(memberships.c.user_id == users.c.id, reference)
+        where.append(or_(users.c.email.contains(text, autoescape=True), member))
+    page = select(users.c.id).where(*where).order_by(users.c.email).limit(most)
+    return await find_users(connection, users.c.id.in_(page))
 
 
 async def lock_account(connection: AsyncConnection, tenant_id: str, email: str) -> User | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.errors import NotFound
 from router.identity.sign_in import Refused
 from router.portal.device import device_of
 from router.portal.entering import hold_session
@@ -59,7 +61,8 @@ class AccountPage(MemberPage):
             await self._desk.sessions.revoke_others(session.user_id, session.key)
             return see_other(f"{ACCOUNT}?done=sessions-ended")
         if named != session.id:  # this one is ended by signing out, which clears up behind it
-            await self._desk.sessions.revoke_id(session.user_id, named)
+            with suppress(NotFound):  # it ended meanwhile, which is what was wanted
+                await self._desk.sessions.revoke_id(session.user_id, named)
         return see_other(f"{ACCOUNT}?done=session-ended")
 
 

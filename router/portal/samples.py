@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 from router.hostname import Hostname
-from router.identity.sessions import SessionRecord
+from router.identity.session_rows import SessionRecord
 from router.portal.device import device_of
 from router.portal.form_page import Form
 from router.tenants.tenant import Branding, Image, Tenant

@@ -332,5 +332,5 @@ async def new_worker(
 async def worker(new_worker: Callable[..., Worker]) -> Worker:
     """One worker, and mary@acme.test, who signs in for C-1001."""
     only = new_worker()
-    await only.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    await only.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD, actor="test")
     return only

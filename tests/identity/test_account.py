@@ -143,7 +143,7 @@ async def test_address_is_changed_once_the_new_one_is_confirmed(
 
 async def test_address_of_another_user_is_told_to_its_mailbox_alone(worker: Worker) -> None:
     """Asking for a taken address is answered as ever; its owner is told, and gets no link."""
-    await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)
+    await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD, actor="test")
     assert await _ask(worker, await worker.session(), "joe@acme.test") is None
     mails = await worker.mails()
     assert sorted((mail.kind, mail.recipient) for mail in mails) == [
@@ -187,7 +187,7 @@ async def test_no_user_writes_to_the_world(worker: Worker) -> None:
 
 async def test_strangers_leave_the_owner_some_mails_whatever_forms_they_use(worker: Worker) -> None:
     """All forms together send a stranger's wish to an address three times an hour; the owner's still go."""
-    await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)
+    await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD, actor="test")
     joe, elsewhere = await worker.session("joe@acme.test"), "198.51.100.3"
     await worker.session()
     for _ in range(3):
@@ -202,7 +202,7 @@ async def test_strangers_leave_the_owner_some_mails_whatever_forms_they_use(work
 async def test_address_taken_meanwhile_is_refused(worker: Worker) -> None:
     """Somebody who registered with the address before the click keeps it."""
     token = await _email_token(worker)
-    await worker.users.add("tnt_1", NEW_EMAIL, "C-2", GOOD)
+    await worker.users.add("tnt_1", NEW_EMAIL, "C-2", GOOD, actor="test")
     with pytest.raises(Conflict) as caught:
         await worker.account.confirm_email("tnt_1", token, language="en")
     assert caught.value.code == "email_taken"

@@ -229,7 +229,7 @@ async def test_sixth_mail_in_an_hour_is_refused_and_the_fifth_stays_good(worker:
 async def test_disabled_user_is_not_let_in_by_an_invitation(worker: Worker) -> None:
     """A link does not undo what an operator has switched off."""
     mary = (await worker.users.of_tenant("tnt_1"))[0]
-    await worker.users.disable(mary.id)
+    await worker.users.disable(mary.id, actor="test")
     _, token = await _invited(worker, "mary@acme.test")
     with pytest.raises(Conflict) as caught:
         await worker.invitations.accept("tnt_1", token)

@@ -105,7 +105,7 @@ async def test_reset_is_bound_to_the_tenant(
 ) -> None:
     """At another tenant's hostname the link was never there."""
     await add_tenant("tnt_2")
-    await worker.users.add("tnt_2", MARY, "C-1", GOOD)
+    await worker.users.add("tnt_2", MARY, "C-1", GOOD, actor="test")
     token = await _token(worker)
     assert await worker.recovery.look("tnt_2", token) == "unknown"
     with pytest.raises(NotFound):
@@ -142,7 +142,7 @@ async def test_disabled_user_gets_no_link_and_uses_none(worker: Worker, clock: C
     """A disabled user is not written to, and a link from before does not let them in."""
     token = await _token(worker)
     mary = (await worker.users.of_tenant("tnt_1"))[0]
-    await worker.users.disable(mary.id)
+    await worker.users.disable(mary.id, actor="test")
     with pytest.raises(Conflict) as caught:
         await _reset(worker, token)
     assert caught.value.code == "user_disabled"
@@ -174,8 +174,8 @@ def _statements(worker: Worker) -> Iterator[list[str]]:
 
 async def test_the_answer_costs_the_same_whoever_is_known(worker: Worker) -> None:
     """Before the answer, the same statements are made and nothing is hashed, for known, unknown, disabled."""
-    disabled = await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD)
-    await worker.users.disable(disabled.id)
+    disabled = await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD, actor="test")
+    await worker.users.disable(disabled.id, actor="test")
     made = []
     for email in (MARY, "nobody@acme.test", "joe@acme.test"):
         with _statements(worker) as seen:

@@ -131,9 +131,9 @@ async def test_revocation_reaches_every_worker(
         case "tenant":
             await worker.sessions.revoke_tenant("tnt_1")
         case "disabled":
-            await worker.users.disable(session.user_id)
+            await worker.users.disable(session.user_id, actor="test")
         case "password":
-            await worker.users.set_password(session.user_id, "another-good-one-77")
+            await worker.users.set_password(session.user_id, "another-good-one-77", actor="test")
     for other in [worker, *others]:
         await other.caught_up()
         assert other.sessions.peek(token) in (None, PENDING)
@@ -145,7 +145,7 @@ async def test_revocation_is_immediate_where_it_was_asked_for(
 ) -> None:
     """The worker that signs somebody out does not wait for the feed, even with a copy in the cache."""
     worker = new_worker(cache)
-    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD, actor="test")
     token = await worker.signed_in()
     session = await _found(worker, token)
     await worker.sessions.revoke(session.key)
@@ -158,7 +158,7 @@ async def test_revocation_spares_the_others(
     """Ending a user's, or a tenant's, sessions leaves those of everybody else."""
     await add_tenant("tnt_2")
     for tenant, email in (("tnt_1", "joe@acme.test"), ("tnt_2", "mary@acme.test")):
-        await worker.users.add(tenant, email, "C-2", GOOD)
+        await worker.users.add(tenant, email, "C-2", GOOD, actor="test")
     tokens = [await worker.signed_in(), await worker.signed_in("joe@acme.test")]
     elsewhere = await worker.sign_in.attempt("tnt_2", "mary@acme.test", GOOD, "192.0.2.1", "-")
     assert isinstance(elsewhere, str)
@@ -200,7 +200,7 @@ async def test_session_ends_by_idleness(worker: Worker, clock: Clock) -> None:
 async def test_session_ends_absolutely(new_worker: Callable[..., Worker], clock: Clock) -> None:
     """A session that is used all the time ends at the end of its life."""
     worker = new_worker(idle=600, life=3600)
-    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD, actor="test")
     token = await worker.signed_in()
     for _ in range(11):
         clock.now += 300
@@ -259,7 +259,7 @@ async def test_use_that_is_not_written_yet_counts_here(worker: Worker, clock: Cl
 async def test_short_idle_life_is_kept_alive_by_use(new_worker: Callable[..., Worker], clock: Clock) -> None:
     """With an idle life of a minute, a session used every half minute goes on."""
     worker = new_worker(idle=60)
-    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD, actor="test")
     token = await worker.signed_in()
     for _ in range(10):
         worker.sessions.touch(await _found(worker, token), clock())
@@ -291,7 +291,7 @@ async def test_outage_of_the_database_keeps_sessions_in_memory(
 ) -> None:
     """With the database away, who is known goes on, who is not is unavailable, and no use is lost."""
     worker = new_worker()
-    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD)
+    await worker.users.add("tnt_1", "mary@acme.test", "C-1001", GOOD, actor="test")
     token, unseen = await worker.signed_in(), await worker.signed_in()
     session = await _found(worker, token)
     worker.sessions.touch(session, clock() + 90)

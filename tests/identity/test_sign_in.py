@@ -39,7 +39,7 @@ async def test_refusals_are_alike_and_cost_alike(worker: Worker, case: str) -> N
         case "unknown":
             email = "joe@acme.test"
         case "disabled":
-            await worker.users.disable(mary.id)
+            await worker.users.disable(mary.id, actor="test")
             password = GOOD
         case "no address":
             email = "not an address"
@@ -85,7 +85,7 @@ async def test_user_disabled_during_verification_is_kept_out(worker: Worker) -> 
     class Interrupted(Passwords):
         async def verify(self, stored: str | None, text: str) -> bool:
             right = await super().verify(stored, text)
-            await worker.users.set_password(mary.id, "another-good-one-77")
+            await worker.users.set_password(mary.id, "another-good-one-77", actor="test")
             return right
 
     slow = Interrupted(memory_kib=1024, passes=1)

@@ -81,7 +81,7 @@ class Node:
 
         async def begin() -> tuple[str, Session]:
             tenant = (await self.registry.get(slug)).tenant
-            user = await self.users.add(tenant.id, email, customer, PASSWORD)
+            user = await self.users.add(tenant.id, email, customer, PASSWORD, actor="test")
             return await self.sessions.start(
                 tenant.id, user, address="127.0.0.1", user_agent="test", now=time.time() - ago
             )
@@ -333,7 +333,7 @@ async def _furnish(
         actor="test",
     )
     await registry.activate_domain(Hostname.parse("billing.globex.test"), reason="a test", actor="test")
-    user = await users.add(acme.tenant.id, EMAIL, "C-1001", PASSWORD)
+    user = await users.add(acme.tenant.id, EMAIL, "C-1001", PASSWORD, actor="test")
     feed = ChangeFeed(database, bell)
     sessions = Sessions(database, None, bell, feed, idle=settings.session_idle, life=settings.session_life)
     stack.push_async_callback(sessions.close)

@@ -212,7 +212,7 @@ def test_several_customers_choose_and_change(
 ) -> None:
     """Nobody reaches the backend undecided: a person is asked, a program told; then for the one chosen."""
     _, session = worker.sign_in("acme", "both@example.com", "C-1")
-    worker.operate(worker.users.add_customer(session.user_id, "C-2"))
+    worker.operate(worker.users.add_customer(session.user_id, "C-2", actor="test"))
     browser.fill("/-/sign-in", email="both@example.com", password=PASSWORD)
     assert led_to(browser.get("/invoices?page=2")) == "/-/customer?return=/invoices%3Fpage%3D2"
     program = browser.get("/api", b"X-Requested-With: XMLHttpRequest")

@@ -354,8 +354,8 @@ def test_a_tunnel_ends_with_its_session(node: Node, upstream: RecordingUpstream,
         "revoked": node.sessions.revoke(key_of(token)),
         "all of a user's": node.sessions.revoke_user(session.user_id),
         "all of a tenant's": node.sessions.revoke_tenant(session.tenant_id),
-        "disabled": node.users.disable(session.user_id),
-        "new password": node.users.set_password(session.user_id, "another fine staple 9"),
+        "disabled": node.users.disable(session.user_id, actor="test"),
+        "new password": node.users.set_password(session.user_id, "another fine staple 9", actor="test"),
     }
     chosen = ways.pop(end)
     for other in ways.values():

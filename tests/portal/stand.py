@@ -198,7 +198,7 @@ async def open_stand(
         globex = await _tenant(registry, "globex", "Globex", "#ffff00", allow_registration=True)
         users = use_cases.users
         if users_database is None:
-            await users.add(acme.id, ADA, "C-1001", PASSWORD)
+            await users.add(acme.id, ADA, "C-1001", PASSWORD, actor="test")
         yield Stand(
             database=database,
             feed=feed,

@@ -88,7 +88,7 @@ async def test_all_others_are_ended(stand: Stand, member: Browser) -> None:
 async def test_everywhere_means_here_too(stand: Stand, member: Browser, other_browser: Browser) -> None:
     """Signing out everywhere ends every session of the user, and of nobody else."""
     await other_browser.sign_in()
-    await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD)
+    await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD, actor="test")
     bob = member.another()
     await bob.sign_in("bob@customer.example")
     tokens = [each.jar[COOKIE] for each in (member, other_browser)]
@@ -102,7 +102,7 @@ async def test_everywhere_means_here_too(stand: Stand, member: Browser, other_br
 
 async def test_another_users_session_is_left_alone(stand: Stand, member: Browser) -> None:
     """Naming somebody else's session does nothing to it (THREATS 79)."""
-    bob = await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD)
+    bob = await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD, actor="test")
     browser = member.another()
     await browser.sign_in("bob@customer.example")
     (record,) = await stand.sessions.of_user(bob.id)
@@ -187,7 +187,7 @@ async def test_who_is_signed_in_confirms_and_goes_on(stand: Stand, member: Brows
 
 async def test_an_address_that_is_taken_is_not_told(stand: Stand, member: Browser) -> None:
     """Asking for another user's address looks the same here; its owner gets a mail without a link."""
-    await stand.users.add(stand.acme.id, NEW_ADA, "C-2", PASSWORD)
+    await stand.users.add(stand.acme.id, NEW_ADA, "C-2", PASSWORD, actor="test")
     answer = await member.fill("/-/account/email", email=NEW_ADA, current=PASSWORD)
     assert (answer.status, answer.headers["Location"]) == (303, "/-/account?done=email-asked")
     (mail,) = [mail for mail in await stand.mails() if mail.recipient == NEW_ADA]

@@ -25,7 +25,7 @@ async def member(stand: Stand, browser: Browser) -> Browser:
     user = await stand.users.find_by_email(stand.acme.id, ADA)
     assert user is not None
     for customer in ("C-1002", "<b>&C"):
-        await stand.users.add_customer(user.id, customer)
+        await stand.users.add_customer(user.id, customer, actor="test")
     await browser.sign_in()
     return browser
 
@@ -61,7 +61,9 @@ async def test_changing_makes_the_browser_forget(stand: Stand, member: Browser) 
 
 async def test_others_customers_cannot_be_chosen(stand: Stand, member: Browser) -> None:
     """Whatever is sent, a session acts only for its own user's customers."""
-    await stand.users.add(stand.acme.id, "bob@customer.example", "C-9999", "correct horse battery")
+    await stand.users.add(
+        stand.acme.id, "bob@customer.example", "C-9999", "correct horse battery", actor="test"
+    )
     for customer in ("C-9999", "C-1", "", "c-1001", "*"):
         answer = await member.fill("/-/customer", customer=customer)
         assert answer.status == 422
@@ -80,7 +82,7 @@ async def test_who_has_none_is_told(stand: Stand, browser: Browser) -> None:
     """An account whose last customer was taken away says so, and whom to ask."""
     user = await stand.users.find_by_email(stand.acme.id, ADA)
     assert user is not None
-    await stand.users.remove_customer(user.id, "C-1001")
+    await stand.users.remove_customer(user.id, "C-1001", actor="test")
     await browser.sign_in()
     page = await browser.get("/-/customer")
     assert "Your account is not connected to a customer of Acme Energy" in page.text

@@ -71,7 +71,9 @@ async def test_a_page_is_in_the_language_it_says(browser: Browser, language: str
 
 async def test_an_account_brings_its_language(stand: Stand, browser: Browser) -> None:
     """Signing in sets a browser in which nobody chose to the account's language, and leaves others alone."""
-    await stand.users.add(stand.acme.id, "luc@customer.example", "C-1002", PASSWORD, language="fr")
+    await stand.users.add(
+        stand.acme.id, "luc@customer.example", "C-1002", PASSWORD, language="fr", actor="test"
+    )
     french, other = browser.another(), browser.another()
     other.jar[LANGUAGE_COOKIE] = "es"
     for each in (french, other):

@@ -187,7 +187,7 @@ async def test_a_disabled_account_is_told(stand: Stand, browser: Browser) -> Non
     token = await invited(stand, ADA)
     user = await stand.users.find_by_email(stand.acme.id, ADA)
     assert user is not None
-    await stand.users.disable(user.id)
+    await stand.users.disable(user.id, actor="test")
     answer = await browser.fill(f"/-/invitation?t={token}")
     assert answer.status == 422
     assert "This account is closed." in answer.text

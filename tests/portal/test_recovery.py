@@ -44,10 +44,10 @@ async def test_the_way_back_in(stand: Stand, browser: Browser) -> None:
 
 async def test_nobody_learns_who_has_an_account(stand: Stand, browser: Browser) -> None:
     """A known, an unknown and a disabled address get the same answer, and only the first a mail."""
-    await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD)
+    await stand.users.add(stand.acme.id, "bob@customer.example", "C-2", PASSWORD, actor="test")
     bob = await stand.users.find_by_email(stand.acme.id, "bob@customer.example")
     assert bob is not None
-    await stand.users.disable(bob.id)
+    await stand.users.disable(bob.id, actor="test")
     answers = [
         await browser.fill("/-/forgot", email=email)
         for email in (ADA, "nobody@customer.example", "bob@customer.example", ADA.upper(), f" {ADA} ")

@@ -52,8 +52,8 @@ async def test_the_session_cookie_is_a_host_cookie(browser: Browser) -> None:
 )
 async def test_every_refusal_is_the_same(stand: Stand, browser: Browser, email: str, password: str) -> None:
     """Known, unknown and disabled users and impossible addresses get the same page."""
-    bob = await stand.users.add(stand.acme.id, "bob@customer.example", "C-1002", PASSWORD)
-    await stand.users.disable(bob.id)
+    bob = await stand.users.add(stand.acme.id, "bob@customer.example", "C-1002", PASSWORD, actor="test")
+    await stand.users.disable(bob.id, actor="test")
     reference = await browser.sign_in("eve@customer.example", "whatever it is")
     answer = await browser.sign_in(email, password)
     assert answer.status == reference.status == 422
