@@ -29,7 +29,7 @@ The journey of a certificate::
 The journey of a customer's form::
 
     page          portal/application.py  a visit that the edge decided to be the portal's
-    form          portal/form_page.py    its token, its faults; portal/forms.py reads it
+    form          portal/form_page.py    its token, its faults; router/forms.py reads it
     use case      identity/              sign_in.py, recovery.py, newcomers.py … in one transaction
     answer        portal/pages.py        303, or the page again, by portal/rendering.py in the tenant's theme
 
@@ -48,6 +48,6 @@ The journey of a claim to a hostname::
     course        tenants/course.py      one pure table: what follows, whom it is told
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
-cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → tenants, certificates,
-identity, mail → storage → observe → settings → languages → hostname, errors.
+cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → forms → tenants,
+certificates, identity, mail → storage → observe → settings → languages → hostname, errors.
 """

@@ -14,13 +14,13 @@ import structlog
 from aiohttp import web
 
 from router.errors import NotFound, RouterError, Unavailable
+from router.forms import MAX_FORM, BadForm, Csrf
 from router.languages.choice import LANGUAGE_COOKIE
 from router.portal.account import AccountPage, EmailPage, PasswordPage
 from router.portal.confirm_email import ConfirmEmailPage
 from router.portal.customer import CustomerPage
 from router.portal.documents import Documents
 from router.portal.form_page import Desk
-from router.portal.forms import MAX_FORM, BadForm, Csrf
 from router.portal.language_switch import LanguageSwitch
 from router.portal.languages import VARY, accept_language
 from router.portal.mail_sent import MailSentPage

@@ -22,7 +22,8 @@ from urllib.parse import quote, urlencode
 import structlog
 
 from router.errors import RouterError, Unavailable
-from router.portal.forms import StaleForm, local_target, read_form
+from router.forms import StaleForm
+from router.portal.forms import local_target, read_form
 from router.portal.pages import RETRY_AFTER, SeeOther
 from router.portal.visitor import VISITOR, session_of
 
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from router.forms import Csrf
     from router.identity.session import Session
     from router.identity.sessions import Sessions
     from router.identity.sign_in import Refused
-    from router.portal.forms import Csrf
     from router.portal.pages import Pages
     from router.portal.visitor import Visitor
 

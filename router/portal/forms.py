@@ -1,194 +1,36 @@
-"""Forms: where they may lead afterwards, and proof that they are ours and were sent on purpose.
-
-Two things must hold for every POST (THREATS 47 and 48). The browser says that the page it comes from is ours
-(Origin, Sec-Fetch-Site), and the form brings a token that belongs to the cookie ``__Host-portal-csrf``
-(signed double submit): an HMAC over the cookie and the tenant, so that knowing or planting one of the two
-makes no form. The cookie stays the same while a browser has it, so several tabs work at once.
-"""
+"""Forms of the portal: whose they are, by its own cookie and its visitor's tenant (see router/forms.py)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
-import secrets
-from base64 import urlsafe_b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote
 
-from aiohttp import web
-
-from router.errors import BadInput
+from router import forms
+from router.forms import CSRF_FIELD, StaleForm, check_origin, read_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from aiohttp import web
 
+    from router.forms import Csrf
     from router.portal.visitor import Visitor
 
 CSRF_COOKIE: Final = "__Host-portal-csrf"
-CSRF_FIELD: Final = "csrf"
-MAX_FORM: Final = 16 * 1024
-"""Octets of a posted form; a longer one is refused before anything is hashed or stored."""
 
-_MAX_FIELDS = 20
-_MAX_TARGET = 2048
-_TARGET = re.compile(r"/[\x21-\x5b\x5d-\x7e]*")  # printable ASCII without space and backslash
-_COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{22}")
-_CIRCULAR = ("/-/sign-in", "/-/sign-out", "/-/signed-out")
-
-
-class BadForm(BadInput):
-    """A form that is not acted upon; ``status`` is what to answer."""
-
-    def __init__(self, code: str, sentence: str, *, status: int = 403) -> None:
-        super().__init__(code, sentence)
-        self.status = status
-
-
-class StaleForm(BadForm):
-    """A form from our own page whose token has gone (the browser lost its cookie): show it afresh.
-
-    ``fields`` is what was typed.
-    """
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__("stale_form", "The form was out of date. Send it again.")
-        self.fields = fields
-
-
-@dataclass(frozen=True, slots=True)
-class CsrfPair:
-    """What one browser needs to post: the cookie's value and the token that belongs to it."""
-
-    cookie: str
-    token: str
-
-
-class Csrf:
-    """Makes and checks pairs of cookie and token. ``key`` (32 octets) is the same on every worker."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def pair(self, tenant_id: str, cookie: str | None) -> CsrfPair:
-        """Keep the browser's cookie if it is one of ours, else make a new one."""
-        if cookie is None or _COOKIE_VALUE.fullmatch(cookie) is None:
-            cookie = secrets.token_urlsafe(16)
-        return CsrfPair(cookie, self._token(tenant_id, cookie))
-
-    def matches(self, tenant_id: str, cookie: str | None, token: str) -> bool:
-        """Whether ``token`` was made for this cookie at this tenant."""
-        if cookie is None or _COOKIE_VALUE.fullmatch(cookie) is None:
-            return False
-        return hmac.compare_digest(self._token(tenant_id, cookie).encode(), token.encode())
-
-    def _token(self, tenant_id: str, cookie: str) -> str:
-        message = f"portal-form\0{tenant_id}\0{cookie}".encode()
-        return urlsafe_b64encode(hmac.digest(self._key, message, hashlib.sha256)).decode().rstrip("=")
+_CIRCULAR: Final = ("/-/sign-in", "/-/sign-out", "/-/signed-out")
 
 
 async def read_form(request: web.Request, visitor: Visitor, csrf: Csrf) -> dict[str, str]:
     """Read a posted form, each field once.
 
-    Raises ``BadForm``: ``foreign_form`` (another site, or not a form at all), ``form_too_large``,
-    ``form_broke_off``, ``bad_form`` (not UTF-8, a field twice), and ``StaleForm`` where the token does not
+    Raises ``BadForm`` as ``check_origin`` and ``read_fields`` do, and ``StaleForm`` where the token does not
     belong to the cookie.
     """
     check_origin(request, visitor.origins)
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise BadForm("foreign_form", "Only an HTML form is accepted here.")
-    fields = _fields(await _body(request))
+    fields = await read_fields(request)
     if not csrf.matches(visitor.tenant.id, visitor.cookie(CSRF_COOKIE), fields.get(CSRF_FIELD, "")):
         raise StaleForm(fields)
     return fields
 
 
-def check_origin(request: web.Request, origins: Collection[str]) -> None:
-    """Refuse what a browser says comes from another origin than one of ``origins`` (``https://host[:port]``).
-
-    Programs that say nothing pass: they have no user's cookies to abuse. Raises ``BadForm("foreign_form")``.
-    """
-    said = request.headers.getall("Origin", [])
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    if len(said) > 1 or not set(said) <= set(origins) or site not in ("same-origin", "none"):
-        raise BadForm("foreign_form", "The form was sent from another site.")
-
-
 def local_target(raw: str) -> str:
-    """Where to go after signing in: ``raw`` if it is a path on this very host, else ``/``.
-
-    PURE. As :func:`local_path`; and our own sign-in and sign-out pages are no target, for the way would lead
-    in a circle.
-    """
-    path = local_path(raw)
-    return (
-        "/" if any(_resolve(reading).lower().startswith(_CIRCULAR) for reading in _readings(path)) else path
-    )
-
-
-def local_path(raw: str) -> str:
-    """Where to go next: ``raw`` if it is a path on this very host, else ``/``.
-
-    PURE. As sent: one slash first, printable ASCII, no backslash, at most 2,048 characters. And whatever the
-    path becomes when something behind us decodes it or resolves its dots, it must not become ``//host``
-    (a network-path reference, RFC 3986 section 4.2) or hold a control character.
-    """
-    if len(raw) > _MAX_TARGET or _TARGET.fullmatch(raw) is None:
-        return "/"
-    return raw if all(_stays(reading) for reading in _readings(raw)) else "/"
-
-
-def _readings(target: str) -> list[str]:
-    """Collect the path as it is and as up to three rounds of percent-decoding make it."""
-    readings = [target.partition("?")[0].partition("#")[0]]
-    while len(readings) <= 3 and (decoded := unquote(readings[-1])) != readings[-1]:  # noqa: PLR2004 - rounds
-        readings.append(decoded)
-    return readings
-
-
-def _stays(path: str) -> bool:
-    if "\\" in path or path.startswith("//") or not path.isprintable():
-        return False
-    return not _resolve(path).startswith("//")
-
-
-def _resolve(path: str) -> str:
-    """Remove dot segments as browsers do (RFC 3986 section 5.2.4)."""
-    kept: list[str] = []
-    for segment in path.split("/")[1:]:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    return "/" + "/".join(kept)
-
-
-async def _body(request: web.Request) -> bytes:
-    """Read at most MAX_FORM octets, whatever length was announced."""
-    body = bytearray()
-    try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_FORM:
-                raise BadForm("form_too_large", "The form is too long.", status=413)
-    except (ConnectionError, web.RequestPayloadError) as fault:
-        raise BadForm("form_broke_off", "The form broke off on its way.", status=400) from fault
-    return bytes(body)
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=_MAX_FIELDS,
-        )
-    except ValueError as fault:  # UnicodeDecodeError and too many fields alike
-        raise BadForm("bad_form", "The form cannot be read.", status=400) from fault
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise BadForm("bad_form", "The form has a field twice.", status=400)
-    return fields
+    """Where to go after signing in to the portal: ``raw`` if it is a path on this very host, else ``/``."""
+    return forms.local_target(raw, _CIRCULAR)

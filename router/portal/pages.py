@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from aiohttp_jinja2 import render_string
 
-from router.portal.forms import CSRF_COOKIE, CSRF_FIELD
+from router.forms import CSRF_FIELD
+from router.portal.forms import CSRF_COOKIE
 from router.portal.languages import VARY, language_facts, texts_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from router.forms import Csrf
     from router.languages.texts import Texts
-    from router.portal.forms import Csrf
     from router.portal.rendering import Renderer
     from router.portal.visitor import Visitor
 

@@ -6,14 +6,14 @@ that a client sends and sets its own; so what they say is believed here.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from router.errors import BadInput, NotFound
-from router.hostname import Hostname, parse_authority, port_suffix
+from router.forms import own_origins, read_cookie
+from router.hostname import Hostname, parse_authority
 from router.identity.session import COOKIE
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 _MAX_USER_AGENT = 200
-_WHITE = " \t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +42,8 @@ class Visitor:
     cookies: str = field(repr=False)
 
     def cookie(self, name: str) -> str | None:
-        """Read a cookie; none where there are two of the name, for then one of them was planted.
-
-        Only what RFC 6265 (section 5.2) takes for white space is taken off a name: a browser lets a sibling
-        sub-domain set a name that begins with a no-break space, and it must not become one with ``__Host-``.
-        """
-        values = [
-            value.strip(_WHITE)
-            for key, _, value in (pair.partition("=") for pair in self.cookies.split(";"))
-            if key.strip(_WHITE) == name
-        ]
-        return values[0] if len(values) == 1 else None
+        """Read a cookie; none where there are two of the name."""
+        return read_cookie(self.cookies, name)
 
 
 VISITOR: Final = web.RequestKey("visitor", Visitor)
@@ -75,22 +65,12 @@ async def find_visitor(request: web.Request, directory: Directory) -> Visitor:
         raise NotFound("unknown_host", "There is no portal at this address.")
     return Visitor(
         tenant=tenant,
-        origins=_origins(host, authority, headers.get("Host", "")),
+        origins=own_origins(host, authority, headers.get("Host", "")),
         address=headers.get("X-Router-Client", ""),
         request_id=headers.get("X-Router-Request-Id", ""),
         user_agent=headers.get("User-Agent", "")[:_MAX_USER_AGENT],
         cookies=";".join(headers.getall("Cookie", [])),
     )
-
-
-def _origins(host: Hostname, *authorities: str) -> frozenset[str]:
-    found = set()
-    for authority in authorities:
-        with suppress(BadInput):
-            named = parse_authority(authority.encode("utf-8", "replace"))
-            if named.host == host:
-                found.add(f"https://{host}{port_suffix(named.port)}")
-    return frozenset(found)
 
 
 async def session_of(visitor: Visitor, sessions: Sessions, now: float) -> Session | None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router.portal.forms import Csrf, local_target
+from router.forms import Csrf
+from router.portal.forms import local_target
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "open_redirects.txt"
 ORIGIN = "https://acme.portal.example"
