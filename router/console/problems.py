@@ -84,7 +84,14 @@ def problem_of(fault: RouterError | web.HTTPException, request_id: str) -> web.R
             headers = (
                 {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else _NOTHING
             )
-            return problem(status, fault.code, fault.sentence, request_id, headers=headers)
+            faults = _by_field(fault)
+            return problem(status, fault.code, fault.sentence, request_id, headers=headers, faults=faults)
+
+
+def _by_field(fault: RouterError) -> tuple[FieldFault, ...]:
+    """Tell which fields are at fault; they are named as in ``upstreams/0``, as pointers are."""
+    told = fault.faults if isinstance(fault, BadInput) else (fault,)
+    return tuple(FieldFault(f"#/{each.field}", each.code, each.sentence) for each in told if each.field)
 
 
 def problem(

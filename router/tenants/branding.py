@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter
 
-from router.errors import BadInput
+from router.errors import BadInput, Faults
 from router.hostname import Hostname, parse_authority
 from router.languages.choice import parse_language
 from router.tenants.pictures import judge_picture
@@ -61,21 +61,24 @@ class BrandingForm:
 async def judge_branding(form: BrandingForm) -> tuple[dict[str, Any], dict[PictureKind, Picture]]:
     """Read what is filled in, into values for fields of ``Branding``, and the pictures among them.
 
-    Raises ``BadInput`` with the code of the field.
+    Raises ``BadInput`` for the first field at fault, which knows of the others.
     """
+    faults = Faults()
     given = {field.name: getattr(form, field.name) for field in fields(form)}
-    values: dict[str, Any] = {
-        name: read(given[name]) if given[name] else _EMPTY.get(name, "")
-        for name, read in _READERS.items()
-        if given[name] is not None
-    }
+    values: dict[str, Any] = {}
+    for name, read in _READERS.items():
+        if given[name] is not None:
+            with faults.at(name):
+                values[name] = read(given[name]) if given[name] else _EMPTY.get(name, "")
     pictures: dict[PictureKind, Picture] = {}
     for kind in _PICTURES:
         if given[kind]:
-            pictures[kind] = await asyncio.to_thread(judge_picture, given[kind], kind)
-            values[kind] = pictures[kind].image
+            with faults.at(kind):
+                pictures[kind] = await asyncio.to_thread(judge_picture, given[kind], kind)
+                values[kind] = pictures[kind].image
         elif given[kind] is not None:
             values[kind] = None
+    faults.check()
     return values, pictures
 
 

@@ -42,6 +42,7 @@ async def check_tombstone(connection: AsyncConnection, slug: str, *, take_over: 
             "slug_given_up",
             f"“{slug}” was a tenant that was deleted, whose customers may still come: choose another short "
             "name, or say --take-over-slug.",
+            field="portal_address",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from router.errors import BadInput
+from router.errors import BadInput, Faults, read_each
 from router.tenants.branding import BrandingForm, judge_branding, parse_url, stored_branding
 from router.tenants.claims import check_external_hostname
 from router.tenants.forwarding import ForwardingForm, judge_forwarding, stored_forwarding
@@ -13,7 +13,7 @@ from router.tenants.tenant import parse_colour, parse_name, parse_public_path
 from router.tenants.upstream_address import check_distinct, check_upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from router.hostname import Hostname
     from router.tenants.pictures import Picture, PictureKind
@@ -54,6 +54,28 @@ class TenantForm:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """What there is to choose from: the themes without a fault, and the languages that any of them speaks."""
+
+    themes: frozenset[str]
+    languages: frozenset[str]
+
+    def check(self, branding: Mapping[str, Any]) -> None:
+        """Raise ``BadInput`` with ``unknown_theme`` or ``unknown_language`` for what there is not."""
+        theme, language = branding.get("theme"), branding.get("language")
+        if theme is not None and theme not in self.themes:
+            known = ", ".join(sorted(self.themes))
+            raise BadInput(
+                "unknown_theme", f"There is no sound theme “{theme}”; there are {known}.", field="theme"
+            )
+        if language and language not in self.languages:
+            known = ", ".join(sorted(self.languages))
+            raise BadInput(
+                "unknown_language", f"No theme speaks “{language}”; there are {known}.", field="language"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A form found good: values for the tenant's columns, and what is wished of its external hostname.
 
@@ -76,41 +98,91 @@ class Judged:
         looks = stored_branding(replace(branding, **self.branding))
         return looks | self.columns | {"forwarding": forwarded}
 
-    def check_complete(self, *, needs_upstreams: bool) -> None:
-        """Raise ``BadInput("missing_field")`` when it is not enough for a new tenant."""
-        for name, sentence in _NEEDED.items():
-            if name not in self.columns and (needs_upstreams or name != "upstreams"):
-                raise BadInput("missing_field", sentence)
-
 
 async def judge(
-    form: TenantForm, *, platform_domain: Hostname, allow_private_upstreams: bool, needs_upstreams: bool
+    form: TenantForm,
+    faults: Faults,
+    *,
+    platform_domain: Hostname,
+    allow_private_upstreams: bool,
+    needs_upstreams: bool,
+    offered: Offered | None = None,
+    is_new: bool = False,
 ) -> Judged:
-    """Read what is filled in. Raises ``BadInput`` at the first fault."""
+    """Read what is filled in; ``is_new`` says that it is to be enough for a new tenant.
+
+    Raises ``BadInput`` for the first fault, with the field that it is in and all the others.
+    """
+    columns = _read_columns(form, faults)
+    if form.registration_check is not None:
+        with faults.at("registration_check"):
+            url = form.registration_check.strip()
+            columns["registration_check"] = await _check_url(url, allow_private_upstreams) if url else None
+    forwarding: dict[str, Any] = {}
+    with faults.at("forwarding"):
+        forwarding = judge_forwarding(form.forwarding)
+    branding: dict[str, Any] = {}
+    pictures: dict[PictureKind, Picture] = {}
+    with faults.at("branding"):
+        branding, pictures = await judge_branding(form.branding)
+        if offered is not None:
+            offered.check(branding)
+    external: Hostname | None = None
+    with faults.at("external_domain"):
+        if form.external_domain:
+            external = check_external_hostname(form.external_domain, platform_domain)
+    if form.upstreams is not None:
+        least = 1 if needs_upstreams else 0
+        columns["upstreams"] = await _upstreams(form.upstreams, faults, least, allow_private_upstreams)
+    if is_new:
+        _check_complete(form, faults, needs_upstreams=needs_upstreams)
+    faults.check()
+    wishes = form.external_domain is not None
+    return Judged(columns, forwarding, branding, pictures, wishes, external, form.behind_cdn)
+
+
+def _read_columns(form: TenantForm, faults: Faults) -> dict[str, Any]:
+    """Read what no name has to be asked for."""
     columns: dict[str, Any] = {}
     if form.name is not None:
-        columns["name"] = parse_name(form.name)
+        with faults.at("name"):
+            columns["name"] = parse_name(form.name)
     if form.theme_colour is not None:
-        columns["theme_colour"] = parse_colour(form.theme_colour)
+        with faults.at("theme_colour"):
+            columns["theme_colour"] = parse_colour(form.theme_colour)
     if form.allow_registration is not None:
         columns["allow_registration"] = form.allow_registration
     if form.public_paths is not None:
-        _count(form.public_paths, "public paths", 0, MAX_PUBLIC_PATHS)
-        columns["public_paths"] = [parse_public_path(path) for path in dict.fromkeys(form.public_paths)]
-    if form.registration_check is not None:
-        url = form.registration_check.strip()
-        columns["registration_check"] = await _check_url(url, allow_private_upstreams) if url else None
-    forwarding = judge_forwarding(form.forwarding)
-    branding, pictures = await judge_branding(form.branding)
-    external = (
-        check_external_hostname(form.external_domain, platform_domain) if form.external_domain else None
-    )
-    if form.upstreams is not None:
-        _count(form.upstreams, "upstreams", 1 if needs_upstreams else 0, MAX_UPSTREAMS)
-        found = [await check_upstream(url, allow_private=allow_private_upstreams) for url in form.upstreams]
-        columns["upstreams"] = [asdict(upstream) for upstream in check_distinct(found)]
-    wishes = form.external_domain is not None
-    return Judged(columns, forwarding, branding, pictures, wishes, external, form.behind_cdn)
+        with faults.at("public_paths"):
+            _count(form.public_paths, "public paths", 0, MAX_PUBLIC_PATHS)
+            read = read_each(parse_public_path, form.public_paths)
+            columns["public_paths"] = list(dict.fromkeys(read))
+    return columns
+
+
+async def _upstreams(
+    given: Sequence[str],
+    faults: Faults,
+    least: int,
+    allow_private: bool,  # noqa: FBT001 - as it is handed in
+) -> list[dict[str, Any]]:
+    with faults.at("upstreams"):
+        _count(given, "upstreams", least, MAX_UPSTREAMS)
+        each, found = Faults(), []
+        for index, url in enumerate(given):
+            with each.at(str(index)):
+                found.append(await check_upstream(url, allow_private=allow_private))
+        each.check()
+        return [asdict(upstream) for upstream in check_distinct(found)]
+    return []
+
+
+def _check_complete(form: TenantForm, faults: Faults, *, needs_upstreams: bool) -> None:
+    """Note ``missing_field`` for what a new tenant cannot do without."""
+    for name, sentence in _NEEDED.items():
+        if getattr(form, name) is None and (needs_upstreams or name != "upstreams"):
+            with faults.at(name):
+                raise BadInput("missing_field", sentence)
 
 
 async def _check_url(raw: str, allow_private: bool) -> str:  # noqa: FBT001 - as it is handed in

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import TypeAdapter
 
-from router.errors import BadInput
+from router.errors import BadInput, Faults, read_each
 from router.hostname import Authority, parse_authority, port_suffix
 from router.tenants.tenant import Balance, Forwarding
 
@@ -105,13 +105,18 @@ class ForwardingForm:
 
 
 def judge_forwarding(form: ForwardingForm) -> dict[str, Any]:
-    """Read what is filled in, into values for fields of ``Forwarding``. Raises ``BadInput``."""
-    given = {field.name: getattr(form, field.name) for field in fields(form)}
-    return {
-        name: _READERS[name](value) if name in _READERS else value
-        for name, value in given.items()
-        if value is not None
-    }
+    """Read what is filled in, into values for fields of ``Forwarding``.
+
+    Raises ``BadInput`` for the first field at fault, which knows of the others.
+    """
+    faults, values = Faults(), {}
+    for field in fields(form):
+        given = getattr(form, field.name)
+        if given is not None:
+            with faults.at(field.name):
+                values[field.name] = _READERS[field.name](given) if field.name in _READERS else given
+    faults.check()
+    return values
 
 
 def read_forwarding(stored: Mapping[str, Any]) -> Forwarding:
@@ -167,7 +172,7 @@ def parse_websocket_origins(given: Sequence[str]) -> tuple[str, ...]:
     Raises ``BadInput`` with ``bad_websocket_origin`` or ``bad_count``.
     """
     _count(given, "WebSocket origins", MAX_WEBSOCKET_ORIGINS)
-    return tuple(dict.fromkeys(map(_origin, given)))
+    return tuple(dict.fromkeys(read_each(_origin, given)))
 
 
 def parse_answer_fields(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -176,7 +181,7 @@ def parse_answer_fields(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
     Raises ``BadInput`` with ``bad_answer_field``, ``reserved_answer_field`` or ``bad_count``.
     """
     _count(given, "answer fields", MAX_ANSWER_FIELDS)
-    read = tuple(map(_answer_field, given))
+    read = tuple(read_each(_answer_field, given))
     names = [name.lower() for name, _ in read]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -6,21 +6,18 @@ tell every worker; then the bell is rung. Bad input changes nothing. Saying the 
 
 from __future__ import annotations
 
-import secrets
-import string
 import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from router.errors import Conflict, NotFound
-from router.hostname import Hostname
-from router.storage.schema import claims, new_id, tenants
+from router.errors import Conflict, Faults, NotFound
+from router.storage.schema import claims, tenants
 from router.tenants.branding import stored_branding
-from router.tenants.claim_rows import make_claim, move_claim, release_others, wish_external
+from router.tenants.claim_rows import move_claim, release_others, wish_external
 from router.tenants.claims import (
     Claim,
     ClaimEvent,
@@ -30,13 +27,13 @@ from router.tenants.claims import (
     check_slug,
     chosen,
 )
+from router.tenants.creation import create_tenants
 from router.tenants.deletion import check_tombstone, delete_tenant
-from router.tenants.form import Judged, TenantForm, judge
+from router.tenants.form import Judged, Offered, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
-from router.tenants.notes import note
+from router.tenants.notes import note, note_all
 from router.tenants.picture_rows import store_pictures
 from router.tenants.rows import TenantRecord, cname_target, find_claims, find_tenant, tenant_of
-from router.tenants.tenant import Branding, Forwarding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,19 +41,18 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from router.hostname import Hostname
     from router.storage.changes import Bell
     from router.storage.database import Database
     from router.tenants.tenant import Tenant, TenantStatus
-
-_LABEL_ALPHABET: Final = string.ascii_lowercase + string.digits
-_LABEL_LENGTH: Final = 16  # 82 random bits: guessed by nobody
 
 
 class Registry:
     """The tenants as operators change them. ``actor`` is who to name in the audit.
 
     ``has_default_upstreams`` says whether the platform forwards for tenants that name no upstream;
-    ``reserved_slugs`` are short names that its settings took for itself.
+    ``reserved_slugs`` are short names that its settings took for itself. ``offered`` are the themes and
+    languages to choose from; none, if that was looked at before.
     """
 
     def __init__(
@@ -68,6 +64,7 @@ class Registry:
         allow_private_upstreams: bool,
         has_default_upstreams: bool = False,
         reserved_slugs: frozenset[str] = frozenset(),
+        offered: Offered | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -76,6 +73,7 @@ class Registry:
         self._allow_private_upstreams = allow_private_upstreams
         self._needs_upstreams = not has_default_upstreams
         self._reserved_slugs = reserved_slugs
+        self._offered = offered
         self._clock = clock
 
     async def list(self) -> list[TenantRecord]:
@@ -107,17 +105,17 @@ class Registry:
         ``BadInput`` for a field that is missing or wrong, ``Conflict`` with ``slug_taken`` or
         ``slug_given_up``.
         """
-        slug = check_slug(slug, self._reserved_slugs)
-        judged = await self._judge(form)
-        judged.check_complete(needs_upstreams=self._needs_upstreams)
-        taken = Conflict("slug_taken", f"There is a tenant “{slug}” already: choose another short name.")
+        faults = Faults()
+        with faults.at("portal_address"):
+            check_slug(slug, self._reserved_slugs)
+        judged = await self._judge(form, faults, is_new=True)
+        sentence = f"There is a tenant “{slug}” already: choose another short name."
+        taken = Conflict("slug_taken", sentence, field="portal_address")
         async with self._writing(taken) as connection:
             if await find_tenant(connection, tenants.c.slug == slug) is not None:
                 raise taken
             await check_tombstone(connection, slug, take_over=take_over_slug)
-            await self._insert(connection, slug, judged)
-            record = await self._find(connection, slug)
-            await self._note(connection, record, actor, "tenant.add", {"slug": slug} | _facts(record))
+            [record] = await self._create(connection, {slug: judged}, actor)
         await self._bell.ring()
         return record
 
@@ -127,23 +125,48 @@ class Registry:
         A new external hostname is pending, and the former one serves until the new one is active. Raises
         ``NotFound``, ``BadInput``, ``Conflict("claim_state")``.
         """
-        judged = await self._judge(form)
+        judged = await self._judge(form, Faults())
         async with self._writing() as connection:
             before = await self._find(connection, slug, lock=True)
-            moved = False
-            if judged.wishes_external:
-                wanted, now = judged.external, int(self._clock())
-                moved = await wish_external(
-                    connection, before.tenant.id, before.claims, wanted, now, behind_cdn=judged.behind_cdn
-                )
-            columns = judged.columns_after(before.tenant.forwarding, before.tenant.branding)
-            if not await self._update(connection, before, columns, moved=moved):
+            record = await self._fill_in(connection, before, judged)
+            if record is before:
                 return before
-            await store_pictures(connection, before.tenant.id, judged.pictures, int(self._clock()))
-            record = await self._find(connection, slug)
             await self._note(connection, record, actor, "tenant.change", _difference(before, record))
         await self._bell.ring()
         return record
+
+    async def judge(self, slug: str, form: TenantForm, *, is_new: bool) -> Judged:
+        """Judge what :meth:`add` or :meth:`change` would do, and do nothing. Raises ``BadInput``."""
+        faults = Faults()
+        with faults.at("portal_address"):
+            check_slug(slug, self._reserved_slugs if is_new else frozenset())
+        return await self._judge(form, faults, is_new=is_new)
+
+    async def given_up(self) -> frozenset[str]:
+        """The short names of tenants that were deleted: :meth:`write` gives them to no other."""
+        async with self._database.read() as connection:
+            return frozenset(await connection.scalars(select(tombstones.c.slug)))
+
+    async def write(self, orders: Sequence[Order], *, actor: str) -> None:
+        """Add and change tenants as they were judged, all in one transaction.
+
+        Raises ``Conflict`` with ``changed_meanwhile``, when one is not as it was when that was ordered,
+        ``slug_given_up`` or ``claim_state``; then nothing is done.
+        """
+        added = {order.slug: order.judged for order in orders if order.version is None}
+        async with self._writing() as connection:
+            for slug in await self._buried(connection, added):
+                await check_tombstone(connection, slug, take_over=False)
+            noted = [
+                line
+                for order in sorted(orders, key=lambda each: each.slug)  # so that two writers lock alike
+                if order.version is not None
+                for line in await self._change_to(connection, order, order.version)
+            ]
+            if added:
+                noted += await self._create(connection, added)
+            await note_all(connection, noted, actor, int(self._clock()))
+        await self._bell.ring()
 
     async def suspend(self, slug: str, *, actor: str) -> TenantRecord:
         """Switch a portal off: its hostnames answer with a themed 503 until it is resumed."""
@@ -196,12 +219,15 @@ class Registry:
         await self._bell.ring()
         return next(held for held in record.claims if held.id == claim.id)
 
-    async def _judge(self, form: TenantForm) -> Judged:
+    async def _judge(self, form: TenantForm, faults: Faults, *, is_new: bool = False) -> Judged:
         return await judge(
             form,
+            faults,
             platform_domain=self._platform_domain,
             allow_private_upstreams=self._allow_private_upstreams,
             needs_upstreams=self._needs_upstreams,
+            offered=self._offered,
+            is_new=is_new,
         )
 
     @asynccontextmanager
@@ -226,27 +252,22 @@ class Registry:
         target = cname_target(row["cname_label"], self._platform_domain)
         return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
 
-    async def _insert(self, connection: AsyncConnection, slug: str, judged: Judged) -> None:
+    async def _create(
+        self, connection: AsyncConnection, wanted: Mapping[str, Judged], actor: str
+    ) -> Sequence[TenantRecord]:
         now = int(self._clock())
-        row: dict[str, Any] = {
-            "id": new_id("tnt"),
-            "slug": slug,
-            "allow_registration": False,
-            "public_paths": [],
-            "upstreams": [],
-            "status": "active",
-            "cname_label": "".join(secrets.choice(_LABEL_ALPHABET) for _ in range(_LABEL_LENGTH)),
-            "version": 1,
-            "created_at": now,
-            "updated_at": now,
-        } | judged.columns_after(Forwarding(), Branding("", ""))
-        await connection.execute(insert(tenants).values(row))
-        await store_pictures(connection, row["id"], judged.pictures, now)
-        address = Hostname.parse(f"{slug}.{self._platform_domain}")
-        await make_claim(connection, row["id"], address, "platform", now)
-        if judged.external is not None:
-            behind = bool(judged.behind_cdn)
-            await make_claim(connection, row["id"], judged.external, "external", now, behind_cdn=behind)
+        made = await create_tenants(connection, wanted, self._platform_domain, now)
+        noted = [
+            (
+                record.tenant.id,
+                [claim.hostname for claim in record.claims],
+                "tenant.add",
+                {"slug": record.tenant.slug} | _facts(record),
+            )
+            for record in made
+        ]
+        await note_all(connection, noted, actor, now)
+        return made
 
     async def _update(
         self,

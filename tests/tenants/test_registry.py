@@ -13,8 +13,9 @@ from router.errors import BadInput, Conflict, NotFound
 from router.hostname import Hostname
 from router.storage.bell import PollBell
 from router.storage.schema import audit, changes, claims, tenants
+from router.tenants.branding import BrandingForm
 from router.tenants.claims import ClaimState
-from router.tenants.form import MAX_PUBLIC_PATHS, MAX_UPSTREAMS, TenantForm
+from router.tenants.form import MAX_PUBLIC_PATHS, MAX_UPSTREAMS, Offered, TenantForm
 from router.tenants.forwarding import ForwardingForm
 from router.tenants.registry import Registry
 from router.tenants.rows import holder_of
@@ -474,3 +475,65 @@ async def test_changes_at_once_are_both_kept(registry: Registry) -> None:
     )
     tenant = (await registry.get("acme")).tenant
     assert (tenant.branding.name, tenant.branding.theme_colour, tenant.version) == ("Acme", "#ffffff", 3)
+
+
+async def test_every_field_at_fault_is_named(registry: Registry, database: Database) -> None:
+    """Whoever fills a form in hears of all its faults, each by its field; the first is raised."""
+    form = TenantForm(
+        name="",
+        theme_colour="green",
+        upstreams=["http://1.1.1.1:8080", "ftp://x", "http://127.0.0.1:1"],
+        external_domain="*.acme.example",
+        public_paths=["/help", "/-/x"],
+        registration_check="nowhere",
+        forwarding=ForwardingForm(health_interval=1, websocket_origins=["https://a.example", "b"]),
+        branding=BrandingForm(support_url="x", logo=b"no picture"),
+    )
+    with pytest.raises(BadInput) as caught:
+        await registry.add("www", form, actor="test")
+    assert [(each.field, each.code) for each in caught.value.faults] == [
+        ("portal_address", "reserved_name"),
+        ("name", "bad_name"),
+        ("theme_colour", "bad_colour"),
+        ("public_paths/1", "bad_public_path"),
+        ("registration_check", "bad_url"),
+        ("forwarding/health_interval", "bad_health_interval"),
+        ("forwarding/websocket_origins/1", "bad_websocket_origin"),
+        ("branding/support_url", "bad_url"),
+        ("branding/logo", "bad_picture"),
+        ("external_domain", "wildcard"),
+        ("upstreams/1", "bad_upstream"),
+        ("upstreams/2", "private_upstream"),
+    ]
+    assert await counted(database) == (0, 0, 0, 0)
+
+
+async def test_what_a_new_tenant_lacks_is_named(registry: Registry) -> None:
+    """All that is missing is told at once; an empty field is a fault of its own and not missing."""
+    with pytest.raises(BadInput) as caught:
+        await registry.add("acme", TenantForm(name=""), actor="test")
+    told = [(each.field, each.code) for each in caught.value.faults]
+    assert told == [
+        ("name", "bad_name"),
+        ("theme_colour", "missing_field"),
+        ("upstreams", "missing_field"),
+    ]
+
+
+async def test_only_what_is_offered_can_be_chosen(database: Database) -> None:
+    """A theme that has a fault, or that there is not, would leave the portal without its looks."""
+    registry = Registry(
+        database,
+        PollBell(),
+        platform_domain=PLATFORM,
+        allow_private_upstreams=False,
+        offered=Offered(frozenset({"default"}), frozenset({"en", "de"})),
+    )
+    await registry.add("acme", replace(FORM, branding=BrandingForm(language="de", theme="")), actor="test")
+    for looks, code, field in (
+        (BrandingForm(theme="plain"), "unknown_theme", "branding/theme"),
+        (BrandingForm(language="it"), "unknown_language", "branding/language"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            await registry.change("acme", TenantForm(branding=looks), actor="test")
+        assert (caught.value.code, caught.value.field) == (code, field)
