@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from router.certificates.deployment import Deployment
 from router.console.api.bearer import Bearer
+from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.budgets import Budgets
 from router.console.token_finder import TokenFinder
@@ -55,6 +56,7 @@ from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.rooms import Rooms, Storage, join_checker, join_expiry, join_rooms, open_storage
+from router.storage.traffic import TrafficClerk, TrafficLog
 from router.storage.workers import Workers
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
@@ -119,10 +121,12 @@ def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms:
     tasks.start(deployment.run(), name="deployment of certificates")
     tasks.start(join_expiry(settings, storage, rooms).run(), name="certificates that end")
     tasks.start(rooms.sessions.run(), name="uses of sessions")
+    tasks.start(TrafficClerk(rooms.traffic, TrafficLog(storage.database)).run(), name="traffic")
     tasks.start(rooms.links.run(), name="one-time links")
     tasks.start(rooms.signing_keys.run(), name="signing keys")
     tasks.start(rooms.rates.run(), name="rates of visits")
     tasks.start(prune(Queue(storage.database)), name="old mails")
+    tasks.start(Idempotency(storage.database).run(), name="old idempotency keys")
     tasks.start(join_checker(settings, storage).run(), name="domain checks")
 
 
@@ -165,6 +169,7 @@ async def _console(
     console = build_console(
         use_cases=UseCases(registry, rooms.use_cases.invitations, rooms.invoice_links),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
+        idempotency=Idempotency(database),
         languages=languages,
         public_port=settings.public_port,
     )
@@ -230,7 +235,7 @@ def _house(
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:
         stack.push_async_callback(access_log.close)
-    return House(reception, tunnels, deadlines, limits, tasks, access_log)
+    return House(reception, tunnels, deadlines, limits, tasks, access_log, rooms.traffic)
 
 
 def _pools(settings: Settings, limits: Limits, deadlines: Deadlines, tasks: Tasks) -> UpstreamPools:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from router.console.api.bearer import Bearer
+    from router.console.api.idempotency import Idempotency
     from router.console.use_cases import UseCases
     from router.languages.texts import Languages
 
@@ -46,6 +47,7 @@ def build_console(
     *,
     use_cases: UseCases,
     bearer: Bearer,
+    idempotency: Idempotency,
     languages: Languages,
     public_port: int,
 ) -> web.Application:
@@ -55,7 +57,7 @@ def build_console(
         InvitationsEndpoint(use_cases.invitations, languages),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    application.add_routes(Calls(bearer, Access(use_cases.registry)).routes(endpoints))
+    application.add_routes(Calls(bearer, Access(use_cases.registry), idempotency).routes(endpoints))
     return application
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from yarl import URL
 
 from router.console.api.bearer import Bearer
+from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.budgets import Budgets
 from router.console.token_finder import TokenFinder
@@ -63,6 +64,7 @@ class Stand:
     tokens: Tokens
     finder: TokenFinder
     links: InvoiceLinks
+    idempotency: Idempotency
     acme: Tenant
     globex: Tenant
     token: str
@@ -159,6 +161,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
     passwords = Passwords(threads=1, memory_kib=64, passes=1)
     newcomers = Newcomers(database, bell, links, passwords, clock=clock)
     budgets = Budgets(MemoryCache(), clock=clock)
+    idempotency = Idempotency(database, clock=clock)
     application = build_console(
         use_cases=UseCases(
             registry=registry,
@@ -166,6 +169,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
             invoice_links=invoice_links,
         ),
         bearer=Bearer(finder, budgets),
+        idempotency=idempotency,
         languages=Languages.load(),
         public_port=8443,
     )
@@ -182,6 +186,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
             tokens=tokens,
             finder=finder,
             links=invoice_links,
+            idempotency=idempotency,
             acme=acme,
             globex=globex,
             token="",

@@ -1,21 +1,23 @@
 """Calls: the way of each from its head to its answer, the same for every operation.
 
 In this order, and the first that fails answers: who calls (bearer.py), whether they may (access.py), the
-version they want changed, the query, the body.
+version they want changed, the query, the body, whether it was done before (idempotency.py).
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from router.console.access import check, check_platform
 from router.console.api.bodies import answered, read_body, read_query
+from router.console.api.idempotency import HEADER, Kept, asked, read_key
 from router.console.api.operation import Call
 from router.console.problems import Refused
-from router.errors import Conflict
+from router.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,20 +26,23 @@ if TYPE_CHECKING:
 
     from router.console.access import Access, Admitted
     from router.console.api.bearer import Bearer
+    from router.console.api.idempotency import Asked, Idempotency
     from router.console.api.operation import Endpoint, Operation, Reply
     from router.console.principal import Principal
 
 ROOT: Final = "/api/v1"
 
+_OF_THE_BODY: Final = ("Content-Type", "Content-Length")
 _ETAG: Final = re.compile(r'"v([1-9][0-9]{0,9})"')
 
 
 class Calls:
     """Does the operations of some endpoints."""
 
-    def __init__(self, bearer: Bearer, access: Access) -> None:
+    def __init__(self, bearer: Bearer, access: Access, idempotency: Idempotency) -> None:
         self._bearer = bearer
         self._access = access
+        self._idempotency = idempotency
 
     def routes(self, endpoints: Iterable[Endpoint]) -> list[web.RouteDef]:
         """Say which path does what."""
@@ -55,9 +60,27 @@ class Calls:
             query = read_query(request, operation.query) if operation.query is not None else None
             body = await read_body(request, operation.body) if operation.body is not None else None
             call = Call(principal, request.match_info, body, query, about, version)
-            return _written(await _done(operation, call), operation)
+            key = read_key(request.headers.getall(HEADER, [])) if operation.creates else None
+            if key is None:
+                return _written(await _done(operation, call), operation)
+            octets = (request.method.encode(), request.path_qs.encode(), await request.read())
+            return await self._once(operation, call, asked(principal.id, key, *octets))
 
         return do
+
+    async def _once(self, operation: Operation, call: Call[Any, Any], wanted: Asked) -> web.StreamResponse:
+        """Do a call that has a key, or answer as it was answered before."""
+        claim = await self._idempotency.claim(wanted)
+        if isinstance(claim, Kept):
+            return _replayed(claim, operation)
+        try:
+            response = _written(await _done(operation, call), operation)
+        except Exception:
+            await self._idempotency.release(claim)
+            raise
+        with suppress(Unavailable):  # the database has logged it; done is done, and is to be told
+            await self._idempotency.keep(claim, _to_keep(response, operation))
+        return response
 
     async def _admit(
         self, principal: Principal, operation: Operation, request: web.Request
@@ -93,11 +116,33 @@ def _wanted_version(request: web.Request) -> int | None:
 
 
 def _written(reply: Reply, operation: Operation) -> web.Response:
-    if reply.answer is None:
+    if reply.stream is not None:
+        # aiohttp sends the pieces as they come, and cuts the connection when one fails.
+        response = web.Response(body=reply.stream, status=operation.status)
+        response.content_type = operation.streams or "application/octet-stream"
+    elif reply.answer is None:
         response = web.Response(status=204 if operation.answer is None else operation.status)
     else:
         response = answered(reply.answer, status=operation.status)
     response.headers.update(reply.headers)
     if reply.version is not None:
         response.headers["ETag"] = f'"v{reply.version}"'
+    return response
+
+
+def _to_keep(response: web.Response, operation: Operation) -> Kept:
+    headers = {name: value for name, value in response.headers.items() if name not in _OF_THE_BODY}
+    body = None if operation.secret or not isinstance(response.body, bytes) else response.body.decode()
+    return Kept(response.status, headers, body)
+
+
+def _replayed(kept: Kept, operation: Operation) -> web.Response:
+    if operation.secret:
+        sentence = "This was done already. Its answer held a secret, which is told once and kept nowhere."
+        raise Refused(409, "already_done", sentence, headers=kept.headers)
+    if kept.body is None:
+        response = web.Response(status=kept.status)
+    else:
+        response = web.Response(status=kept.status, text=kept.body, content_type="application/json")
+    response.headers.update({**kept.headers, "Idempotency-Replayed": "true"})
     return response
