@@ -24,6 +24,8 @@ from router.storage.schema import (
 from router.tenants.claims import HOLDING, ClaimState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from router.tenants.rows import TenantRecord
@@ -37,13 +39,26 @@ async def check_tombstone(connection: AsyncConnection, slug: str, *, take_over: 
     buried = tombstones.c.slug == slug
     if take_over:
         await connection.execute(delete(tombstones).where(buried))
-    elif await connection.scalar(select(tombstones.c.slug).where(buried)) is not None:
-        raise Conflict(
-            "slug_given_up",
-            f"“{slug}” was a tenant that was deleted, whose customers may still come: choose another short "
-            "name, or say --take-over-slug.",
-            field="portal_address",
-        )
+    else:
+        await check_tombstones(connection, [slug])
+
+
+async def check_tombstones(connection: AsyncConnection, slugs: Collection[str]) -> None:
+    """Refuse short names of which one was another tenant's. Raises ``Conflict("slug_given_up")``."""
+    buried = select(tombstones.c.slug).where(tombstones.c.slug.in_(slugs)).limit(1)
+    slug = await connection.scalar(buried)
+    if slug is not None:
+        raise given_up(slug)
+
+
+def given_up(slug: str) -> Conflict:
+    """Say that a short name was a tenant's that was deleted."""
+    return Conflict(
+        "slug_given_up",
+        f"“{slug}” was a tenant that was deleted, whose customers may still come: choose another short "
+        "name, or say --take-over-slug.",
+        field="portal_address",
+    )
 
 
 async def delete_tenant(connection: AsyncConnection, record: TenantRecord, now: int) -> None:

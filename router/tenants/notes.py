@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from router.hostname import Hostname
 
+    Noted = tuple[str, Sequence[Hostname], str, Mapping[str, Any]]
+    """What is noted of a tenant: its id, its hostnames, the action and its detail."""
+
 
 async def note(
     connection: AsyncConnection,
@@ -34,11 +37,11 @@ async def note(
 
 async def note_all(
     connection: AsyncConnection,
-    noted: Sequence[tuple[str, Iterable[Hostname], str, Mapping[str, Any]]],
+    noted: Sequence[Noted],
     actor: str,
     now: int,
 ) -> None:
-    """Note changes of several tenants at once, each by its id, hostnames, action and detail."""
+    """Note what was done to several tenants at once; last, too."""
     lines = [(action, tenant_id, detail, tenant_id) for tenant_id, _, action, detail in noted]
     await auditing.note_all(connection, actor, lines, now)
     await changes.record_all(connection, "tenant", [tenant_id for tenant_id, *_ in noted])

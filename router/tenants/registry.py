@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from router.errors import Conflict, Faults, NotFound
-from router.storage.schema import claims, tenants
+from router.storage.schema import claims, tenants, tombstones
 from router.tenants.branding import stored_branding
 from router.tenants.claim_rows import move_claim, release_others, wish_external
 from router.tenants.claims import (
@@ -28,10 +28,10 @@ from router.tenants.claims import (
     chosen,
 )
 from router.tenants.creation import create_tenants
-from router.tenants.deletion import check_tombstone, delete_tenant
+from router.tenants.deletion import check_tombstone, check_tombstones, delete_tenant
 from router.tenants.form import Judged, Offered, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
-from router.tenants.notes import note, note_all
+from router.tenants.notes import note_all
 from router.tenants.picture_rows import store_pictures
 from router.tenants.rows import TenantRecord, cname_target, find_claims, find_tenant, tenant_of
 
@@ -44,7 +44,17 @@ if TYPE_CHECKING:
     from router.hostname import Hostname
     from router.storage.changes import Bell
     from router.storage.database import Database
+    from router.tenants.notes import Noted
     from router.tenants.tenant import Tenant, TenantStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A tenant to be added (no ``version``), or to be changed if that is its version yet."""
+
+    slug: str
+    judged: Judged
+    version: int | None = None
 
 
 class Registry:
@@ -115,7 +125,8 @@ class Registry:
             if await find_tenant(connection, tenants.c.slug == slug) is not None:
                 raise taken
             await check_tombstone(connection, slug, take_over=take_over_slug)
-            [record] = await self._create(connection, {slug: judged}, actor)
+            [record] = await self._create(connection, {slug: judged})
+            await note_all(connection, [_addition(record)], actor, int(self._clock()))
         await self._bell.ring()
         return record
 
@@ -155,16 +166,13 @@ class Registry:
         """
         added = {order.slug: order.judged for order in orders if order.version is None}
         async with self._writing() as connection:
-            for slug in await self._buried(connection, added):
-                await check_tombstone(connection, slug, take_over=False)
-            noted = [
-                line
-                for order in sorted(orders, key=lambda each: each.slug)  # so that two writers lock alike
-                if order.version is not None
-                for line in await self._change_to(connection, order, order.version)
-            ]
+            await check_tombstones(connection, added)
+            noted: list[Noted] = []
+            for order in sorted(orders, key=lambda each: each.slug):  # so that two writers lock alike
+                if order.version is not None:
+                    noted += await self._carry_out(connection, order)
             if added:
-                noted += await self._create(connection, added)
+                noted += map(_addition, await self._create(connection, added))
             await note_all(connection, noted, actor, int(self._clock()))
         await self._bell.ring()
 
@@ -253,21 +261,38 @@ class Registry:
         return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
 
     async def _create(
-        self, connection: AsyncConnection, wanted: Mapping[str, Judged], actor: str
+        self, connection: AsyncConnection, wanted: Mapping[str, Judged]
     ) -> Sequence[TenantRecord]:
-        now = int(self._clock())
-        made = await create_tenants(connection, wanted, self._platform_domain, now)
-        noted = [
-            (
-                record.tenant.id,
-                [claim.hostname for claim in record.claims],
-                "tenant.add",
-                {"slug": record.tenant.slug} | _facts(record),
+        return await create_tenants(connection, wanted, self._platform_domain, int(self._clock()))
+
+    async def _carry_out(self, connection: AsyncConnection, order: Order) -> Sequence[Noted]:
+        """Change a tenant that is as it was when that was ordered, and say what is to be noted of it."""
+        before = await self._find(connection, order.slug, lock=True)
+        if before.tenant.version != order.version:
+            sentence = f"Somebody changed tenant {order.slug} meanwhile: nothing was done, look again."
+            raise Conflict("changed_meanwhile", sentence)
+        record = await self._fill_in(connection, before, order.judged)
+        return [] if record is before else [_noted(record, "tenant.change", _difference(before, record))]
+
+    async def _fill_in(
+        self, connection: AsyncConnection, before: TenantRecord, judged: Judged
+    ) -> TenantRecord:
+        """Write what was filled in, and give the tenant as it is then: ``before`` itself for no change."""
+        moved, now = False, int(self._clock())
+        if judged.wishes_external:
+            moved = await wish_external(
+                connection,
+                before.tenant.id,
+                before.claims,
+                judged.external,
+                now,
+                behind_cdn=judged.behind_cdn,
             )
-            for record in made
-        ]
-        await note_all(connection, noted, actor, now)
-        return made
+        columns = judged.columns_after(before.tenant.forwarding, before.tenant.branding)
+        if not await self._update(connection, before, columns, moved=moved):
+            return before
+        await store_pictures(connection, before.tenant.id, judged.pictures, now)
+        return await self._find(connection, before.tenant.slug)
 
     async def _update(
         self,
@@ -305,9 +330,15 @@ class Registry:
         detail: Mapping[str, Any],
     ) -> None:
         """Write the audit, and tell every worker of the tenant and its hostnames; last, as changes wants."""
-        hostnames = [claim.hostname for claim in record.claims]
-        now = int(self._clock())
-        await note(connection, record.tenant.id, hostnames, actor, action, detail, now)
+        await note_all(connection, [_noted(record, action, detail)], actor, int(self._clock()))
+
+
+def _noted(record: TenantRecord, action: str, detail: Mapping[str, Any]) -> Noted:
+    return record.tenant.id, [claim.hostname for claim in record.claims], action, detail
+
+
+def _addition(record: TenantRecord) -> Noted:
+    return _noted(record, "tenant.add", {"slug": record.tenant.slug} | _facts(record))
 
 
 def _stored(tenant: Tenant) -> dict[str, Any]:

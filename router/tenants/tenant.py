@@ -36,6 +36,11 @@ class Upstream:
     url: str
     weight: int = 1
 
+    @property
+    def spelled(self) -> str:
+        """As an operator types it."""
+        return self.url if self.weight == 1 else f"{self.url} weight={self.weight}"
+
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections import defaultdict
+from contextlib import contextmanager
+from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +20,7 @@ from router.hostname import Authority, Hostname, parse_authority
 from router.tenants.tenant import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_PATH: Final = 200
 """Characters of the path that goes before each visit's own."""
@@ -113,7 +116,7 @@ def check_distinct(found: Sequence[Upstream]) -> tuple[Upstream, ...]:
 
 def spelled(upstream: Upstream) -> str:
     """Write an upstream as an operator types it; :func:`parse_upstream` reads it."""
-    return upstream.url if upstream.weight == 1 else f"{upstream.url} weight={upstream.weight}"
+    return upstream.spelled
 
 
 def split_upstream(url: str) -> tuple[str, int]:
@@ -216,7 +219,40 @@ def _authority(text: str) -> Authority:
         raise BadInput("bad_upstream", sentence) from fault
 
 
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Have each host's addresses asked for once within the block, however many upstreams name it."""
+    token = _ANSWERS.set(_Answers())
+    try:
+        yield
+    finally:
+        _ANSWERS.reset(token)
+
+
+class _Answers:
+    """What was heard of hosts; who asks for one that is being asked for waits for the same answer."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, list[IPv4Address | IPv6Address]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def find(self, host: str, port: int) -> list[IPv4Address | IPv6Address]:
+        if host not in self._heard:
+            async with self._turns[host]:
+                if host not in self._heard:
+                    self._heard[host] = await _ask(host, port)
+        return self._heard[host]
+
+
+_ANSWERS: Final[ContextVar[_Answers | None]] = ContextVar("what was heard of hosts", default=None)
+
+
 async def _addresses(host: str, port: int) -> list[IPv4Address | IPv6Address]:
+    answers = _ANSWERS.get()
+    return await _ask(host, port) if answers is None else await answers.find(host, port)
+
+
+async def _ask(host: str, port: int) -> list[IPv4Address | IPv6Address]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_RESOLVE_SECONDS):
