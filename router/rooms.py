@@ -29,6 +29,7 @@ from router.identity.sign_in import SignIn
 from router.identity.signing_keys import SigningKeys
 from router.identity.throttling import Throttle
 from router.identity.users import Users
+from router.observe.traffic import Traffic
 from router.portal.application import UseCases
 from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
 from router.storage.cache import Cache, MemoryCache, RedisCache
@@ -99,6 +100,7 @@ class Rooms:
     use_cases: UseCases
     signing_keys: SigningKeys
     rates: Rates
+    traffic: Traffic
 
 
 def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: AsyncExitStack) -> Rooms:
@@ -120,7 +122,8 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     stack.push_async_callback(keyring.close)
 
     idle, life = settings.session_idle, settings.session_life
-    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life)
+    traffic = Traffic()
+    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life, traffic=traffic)
     stack.push_async_callback(sessions.close)
     links = Links(database)
     invoice_links = InvoiceLinks(database, links, storage.keys)
@@ -132,7 +135,9 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     )
     use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
-    return Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
+    return Rooms(
+        directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates, traffic
+    )
 
 
 def join_checker(settings: Settings, storage: Storage) -> Checker:

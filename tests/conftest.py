@@ -26,6 +26,7 @@ from router.storage.cache import MemoryCache, RedisCache
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.storage.schema import metadata
+from tests.outages import Outage, outage_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -248,3 +249,11 @@ async def cache(request: pytest.FixtureRequest, patient_redis: None) -> AsyncIte
         made = RedisCache(url)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def outage(request: pytest.FixtureRequest, database: Database, database_url: str) -> Outage:
+    """Something that takes the database away from everybody for as long as a block lasts."""
+    postgres = database.backend == "postgresql"
+    elsewhere = request.getfixturevalue("postgres").url("template1") if postgres else ""
+    return outage_of(database, database_url, elsewhere=elsewhere)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from router.edge.tunnel import Tunnels
     from router.observe.logs import AccessLog
     from router.observe.tasks import Tasks
+    from router.observe.traffic import Traffic
 
 
 @dataclass(slots=True, eq=False)
@@ -25,5 +26,6 @@ class House:
     limits: Limits
     tasks: Tasks
     access_log: AccessLog | None
+    traffic: Traffic
     connections: set[ClientConnection] = field(default_factory=set)
     draining: bool = False

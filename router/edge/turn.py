@@ -308,8 +308,7 @@ class Turn:
     def _over(self) -> None:
         self._exchange = None
         self._watch_no_longer()
-        if self._house.access_log is not None:
-            self._account("done")
+        self._account("done")
         self._connection.turn_over(keep_alive=self._keep_alive)
 
     @property
@@ -317,19 +316,23 @@ class Turn:
         return str(self._exchange.pool.target) if self._exchange is not None else ""
 
     def _account(self, end: str) -> None:
-        """One line for each visit. The path goes without its query, which may hold secrets."""
+        """Count the visit, and write one line. The path goes without its query, which may hold secrets."""
+        tenant = self._route.tenant if self._route is not None else None
+        tenant_id = tenant.id if tenant is not None else self._tenant_id
+        elapsed = time.monotonic() - self._began
+        if tenant_id:
+            self._house.traffic.visited(tenant_id, self._status, elapsed)
         log = self._house.access_log
         if log is None:
             return
-        tenant = self._route.tenant if self._route is not None else None
         log.write(
             visit_line(
                 self._visit,
-                tenant.id if tenant is not None else self._tenant_id,
+                tenant_id,
                 status=self._status,
                 octets=self._octets,
                 at=time.time(),
-                elapsed=time.monotonic() - self._began,
+                elapsed=elapsed,
                 end=end,
             )
         )

@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 
+from router.observe.traffic import TOOK
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -391,7 +393,8 @@ operator_links = Table(
     "operator_links",
     metadata,
     Column("key", String(64), primary_key=True),  # SHA-256 of the token, hexadecimal; stored nowhere else
-    Column("operator_id", ForeignKey("operators.id", ondelete="CASCADE"), nullable=False),
+    # Whose it is; none for the one that makes the platform's first operator.
+    Column("operator_id", ForeignKey("operators.id", ondelete="CASCADE")),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
@@ -444,9 +447,6 @@ webhook_deliveries = Table(
     Index(None, "state", "due_at"),
     Index(None, "webhook_id", "created_at"),
 )
-
-TOOK: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
-"""Milliseconds: the bounds by which visits are counted by how long they took."""
 
 # What was counted of each tenant's visits, in spans of some minutes.
 traffic = Table(

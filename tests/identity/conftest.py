@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 
-from router.errors import Unavailable
 from router.identity.account import Account
 from router.identity.errands import Errands
 from router.identity.invitations import Invitations
@@ -30,15 +27,17 @@ from router.identity.users import Users
 from router.observe.tasks import Tasks
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed, PollBell
-from router.storage.database import Database
 from router.storage.outbox import Outbox, identity_of
 from router.storage.schema import audit, changes, outbox, tenants
 from router.storage.sealing import Sealer
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
     from router.identity.session import Session
     from router.identity.tenant_facts import TenantFacts
     from router.storage.cache import Cache
+    from router.storage.database import Database
 
 START = 1_795_300_000.0
 GOOD = "violet-anvil-93-cantata"
@@ -210,64 +209,6 @@ async def add_tenant(database: Database) -> Callable[[str], Awaitable[None]]:
             await connection.execute(insert(tenants).values(row))
 
     return add
-
-
-Outage = Callable[[], AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-def outage(request: pytest.FixtureRequest, database: Database, database_url: str) -> Outage:
-    """Something that takes the database away from everybody for as long as a block lasts."""
-    away = _sqlite_away(database_url.removeprefix("sqlite:///"), database)
-    if database.backend == "postgresql":
-        away = _postgres_away(request.getfixturevalue("postgres").url("template1"))
-
-    @asynccontextmanager
-    async def outage() -> AsyncIterator[None]:
-        async with away:
-            yield
-        async with asyncio.timeout(10):
-            while not await _answers(database):  # noqa: ASYNC110 - a database has no event to wait for
-                await asyncio.sleep(0.05)
-
-    return outage
-
-
-@asynccontextmanager
-async def _sqlite_away(path: str, database: Database) -> AsyncIterator[None]:
-    while database._engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110, SLF001 - no event
-        await asyncio.sleep(0)  # what is in use now would be left to the garbage collector, with a warning
-    await database.close()
-    aside = f"{path}.aside"
-    await asyncio.to_thread(os.rename, path, aside)
-    await asyncio.to_thread(os.mkdir, path)
-    yield
-    await asyncio.to_thread(os.rmdir, path)
-    await asyncio.to_thread(os.rename, aside, path)
-
-
-@asynccontextmanager
-async def _postgres_away(elsewhere: str) -> AsyncIterator[None]:
-    other = Database(elsewhere)
-    connected = "FROM pg_stat_activity WHERE datname = 'postgres'"
-    async with other.write() as connection:
-        await connection.execute(text("ALTER DATABASE postgres ALLOW_CONNECTIONS false"))
-    async with other.write() as connection:
-        await connection.execute(text(f"SELECT pg_terminate_backend(pid) {connected}"))
-    try:
-        yield
-    finally:
-        async with other.write() as connection:
-            await connection.execute(text("ALTER DATABASE postgres ALLOW_CONNECTIONS true"))
-        await other.close()
-
-
-async def _answers(database: Database) -> bool:
-    try:
-        async with database.read() as connection:
-            return bool(await connection.scalar(select(1)))
-    except Unavailable:
-        return False
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from router.errors import BadInput, Conflict, NotFound, Unavailable
 from router.identity.links import LIVES, Link
 from router.identity.sign_in import WRONG, Refused
 from router.identity.user import User
-from tests.identity.conftest import ADDRESS, GOOD, Outage
+from tests.identity.conftest import ADDRESS, GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from tests.identity.conftest import Clock, Worker
+    from tests.outages import Outage
 
 MARY = "mary@acme.test"
 NEW = "another-good-one-77"

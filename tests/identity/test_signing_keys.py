@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.storage.database import Database
-    from tests.identity.conftest import Clock, Outage
+    from tests.identity.conftest import Clock
+    from tests.outages import Outage
 
 SECRET = bytes(range(32))
 
