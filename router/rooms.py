@@ -58,7 +58,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The database is the truth; Redis, where there is one, a cache and a bell."""
+    """The database is the truth; Redis, where there is one, a cache and a bell.
+
+    ``traffic`` is what this worker has counted and not written down yet.
+    """
 
     database: Database
     redis: RedisCache | None
@@ -67,6 +70,7 @@ class Storage:
     feed: ChangeFeed
     keys: Sequence[bytes]
     sealer: Sealer
+    traffic: Traffic
 
 
 async def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
@@ -84,7 +88,7 @@ async def open_storage(settings: Settings, stack: AsyncExitStack) -> Storage:
     bell = _bell(settings)
     stack.push_async_callback(bell.close)
     keys = await encryption_keys(database, settings.sealing_keys, settings.key_file)
-    return Storage(database, redis, counters, bell, ChangeFeed(database, bell), keys, Sealer(keys))
+    return Storage(database, redis, counters, bell, ChangeFeed(database, bell), keys, Sealer(keys), Traffic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,6 @@ class Rooms:
     use_cases: UseCases
     signing_keys: SigningKeys
     rates: Rates
-    traffic: Traffic
 
 
 def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: AsyncExitStack) -> Rooms:
@@ -122,8 +125,7 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     stack.push_async_callback(keyring.close)
 
     idle, life = settings.session_idle, settings.session_life
-    traffic = Traffic()
-    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life, traffic=traffic)
+    sessions = Sessions(database, redis, bell, feed, idle=idle, life=life)
     stack.push_async_callback(sessions.close)
     links = Links(database)
     invoice_links = InvoiceLinks(database, links, storage.keys)
@@ -135,9 +137,7 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     )
     use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
-    return Rooms(
-        directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates, traffic
-    )
+    return Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
 
 
 def join_checker(settings: Settings, storage: Storage) -> Checker:
@@ -184,7 +184,7 @@ def _use_cases(
     return UseCases(
         users=users,
         sessions=sessions,
-        sign_in=SignIn(users, passwords, throttle, sessions),
+        sign_in=SignIn(users, passwords, throttle, sessions, traffic=storage.traffic),
         invitations=Invitations(database, bell, outbox, links, newcomers),
         registrations=registrations,
         recovery=Recovery(database, bell, outbox, links, passwords, throttle, errands),

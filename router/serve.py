@@ -121,7 +121,7 @@ def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms:
     tasks.start(deployment.run(), name="deployment of certificates")
     tasks.start(join_expiry(settings, storage, rooms).run(), name="certificates that end")
     tasks.start(rooms.sessions.run(), name="uses of sessions")
-    tasks.start(TrafficClerk(rooms.traffic, TrafficLog(storage.database)).run(), name="traffic")
+    tasks.start(TrafficClerk(storage.traffic, TrafficLog(storage.database)).run(), name="traffic")
     tasks.start(rooms.links.run(), name="one-time links")
     tasks.start(rooms.signing_keys.run(), name="signing keys")
     tasks.start(rooms.rates.run(), name="rates of visits")
@@ -235,7 +235,7 @@ def _house(
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:
         stack.push_async_callback(access_log.close)
-    return House(reception, tunnels, deadlines, limits, tasks, access_log, rooms.traffic)
+    return House(reception, tunnels, deadlines, limits, tasks, access_log, storage.traffic)
 
 
 def _pools(settings: Settings, limits: Limits, deadlines: Deadlines, tasks: Tasks) -> UpstreamPools:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from router.identity.user import User
-    from router.observe.traffic import Traffic
     from router.storage.cache import Cache
     from router.storage.changes import Bell, ChangeFeed
     from router.storage.database import Database
@@ -78,7 +77,6 @@ class Sessions:
         idle: int = 43_200,
         life: int = 2_592_000,
         capacity: int = 50_000,
-        traffic: Traffic | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -86,7 +84,6 @@ class Sessions:
         self._idle = idle
         self._life = life
         self._capacity = capacity
-        self._traffic = traffic
         self._clock = clock
         self._seen: dict[str, int] = {}  # when this worker last saw a session used, the latest last
         self._unwritten: dict[str, int] = {}
@@ -188,8 +185,6 @@ class Sessions:
             remembered=remember,
         )
         await self._insert(session, user, address=address[:45], user_agent=_printable(user_agent)[:200])
-        if self._traffic is not None:
-            self._traffic.signed_in(tenant_id)
         return token, session
 
     async def choose(self, session: Session, customer: str) -> Session:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from router.identity.throttling import Throttle
     from router.identity.user import User
     from router.identity.users import Users
+    from router.observe.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,14 @@ class SignIn:
         throttle: Throttle,
         sessions: Sessions,
         *,
+        traffic: Traffic | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users = users
         self._passwords = passwords
         self._throttle = throttle
         self._sessions = sessions
+        self._traffic = traffic
         self._clock = clock
 
     async def attempt(
@@ -92,6 +95,8 @@ class SignIn:
             )
         except Conflict:  # disabled, or given another password, while this one was being verified
             return WRONG
+        if self._traffic is not None:
+            self._traffic.signed_in(tenant_id)
         await self._settle(user, password, address, previous)
         return token
 
