@@ -167,7 +167,13 @@ async def _console(
     )
     counters = 1 if storage.redis else settings.workers
     console = build_console(
-        use_cases=UseCases(registry, rooms.use_cases.invitations, rooms.invoice_links),
+        use_cases=UseCases(
+            registry=registry,
+            invitations=rooms.use_cases.invitations,
+            invoice_links=rooms.invoice_links,
+            users=rooms.use_cases.users,
+            sessions=rooms.sessions,
+        ),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         idempotency=Idempotency(database),
         languages=languages,

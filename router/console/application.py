@@ -16,6 +16,7 @@ from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
+from router.console.api.users import SessionsEndpoint, UsersEndpoint
 from router.console.problems import problem, problem_of
 from router.errors import RouterError, Unavailable
 from router.storage.auditing import ORIGIN
@@ -55,6 +56,8 @@ def build_console(
     endpoints = (
         InvoiceLinesEndpoint(use_cases.invoice_links, languages, public_port=public_port),
         InvitationsEndpoint(use_cases.invitations, languages),
+        UsersEndpoint(use_cases.users),
+        SessionsEndpoint(use_cases.users, use_cases.sessions),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
     application.add_routes(Calls(bearer, Access(use_cases.registry), idempotency).routes(endpoints))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from router.identity.invitations import Invitations
     from router.identity.invoice_links import InvoiceLinks
+    from router.identity.sessions import Sessions
+    from router.identity.users import Users
     from router.tenants.registry import Registry
 
 
@@ -18,3 +20,5 @@ class UseCases:
     registry: Registry
     invitations: Invitations
     invoice_links: InvoiceLinks
+    users: Users
+    sessions: Sessions

@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, assert_never
 
 from sqlalchemy import insert, select, update
 
@@ -26,10 +27,12 @@ from router.storage.outbox import Mail
 from router.storage.schema import invitations, links, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from router.identity.invitation import InvitationStatus
     from router.identity.links import Link, LinkFault, Links
     from router.identity.newcomers import Newcomers, Offer
     from router.identity.tenant_facts import TenantFacts
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from router.storage.changes import Bell
     from router.storage.database import Database
     from router.storage.outbox import Outbox
+
+
+_ID: Final = re.compile(r"inv_[0-9a-f]{24}")
 
 
 class Invitations:
@@ -91,6 +97,28 @@ class Invitations:
             rows = await connection.execute(latest.order_by(invitations.c.sent_at.desc(), invitations.c.id))
             return [Invitation(**row) for row in rows.mappings()]
 
+    async def page(
+        self,
+        tenant_id: str,
+        *,
+        status: InvitationStatus | None = None,
+        after: tuple[int, str] | None = None,
+        most: int = 50,
+    ) -> Sequence[Invitation]:
+        """List up to ``most`` of a tenant's invitations, the latest sent first, perhaps of one status.
+
+        ``after`` is when the one was sent that the page before ended with, and its id.
+        """
+        sent, by_id = invitations.c.sent_at, invitations.c.id
+        where = [invitations.c.tenant_id == tenant_id]
+        if status is not None:
+            where.append(_stands(status, int(self._clock())))
+        if after is not None:
+            where.append((sent < after[0]) | ((sent == after[0]) & (by_id > after[1])))
+        latest = select(invitations).where(*where).order_by(sent.desc(), by_id).limit(most)
+        async with self._database.read() as connection:
+            return [Invitation(**row) for row in (await connection.execute(latest)).mappings()]
+
     async def resend(self, invitation_id: str, *, actor: str, tenant_id: str | None = None) -> Invitation:
         """Send the mail once more, with a new link and a new life; links sent before are void.
 
@@ -119,9 +147,13 @@ class Invitations:
                 invitation_id,
                 _told(invitation),
                 now,
-                tenant_id=tenant_id,
+                tenant_id=invitation.tenant_id,
             )
         return replace(invitation, revoked_at=now)
+
+    def status(self, invitation: Invitation) -> InvitationStatus:
+        """Say how an invitation stands now."""
+        return invitation.status(self._clock())
 
     async def look(self, tenant_id: str, token: str) -> Offer | LinkFault:
         """Say what the link of an invitation offers, or why it opens nothing. Changes nothing."""
@@ -191,7 +223,9 @@ class Invitations:
         self, connection: AsyncConnection, invitation_id: str, tenant_id: str | None
     ) -> Invitation:
         found = select(invitations).where(invitations.c.id == invitation_id)
-        row = (await connection.execute(found)).mappings().one_or_none()
+        row = None
+        if _ID.fullmatch(invitation_id):  # PostgreSQL has no text for all that a path can hold
+            row = (await connection.execute(found)).mappings().one_or_none()
         if row is None or tenant_id not in (None, row["tenant_id"]):
             raise NotFound("no_such_invitation", "There is no such invitation.")
         invitation = Invitation(**row)
@@ -223,6 +257,23 @@ class Invitations:
         mail = Mail(tenant.id, "invitation", email, invitation.language or tenant.language, facts)
         await insist(self._outbox, connection, mail, now)
         return replace(invitation, sent_at=now, expires_at=link.expires_at)
+
+
+def _stands(status: InvitationStatus, now: int) -> ColumnElement[bool]:
+    """Pick those that stand so, as ``Invitation.status`` says it."""
+    accepted, revoked = invitations.c.accepted_at.is_not(None), invitations.c.revoked_at.is_not(None)
+    expired = invitations.c.expires_at <= now
+    match status:
+        case "accepted":
+            return accepted
+        case "revoked":
+            return revoked & ~accepted
+        case "expired":
+            return expired & ~accepted & ~revoked
+        case "open":
+            return ~expired & ~accepted & ~revoked
+        case _:
+            assert_never(status)
 
 
 async def _write(connection: AsyncConnection, invitation_id: str, **values: int) -> None:

@@ -27,6 +27,8 @@ from router.identity.invoice_links import InvoiceLinks
 from router.identity.links import Links
 from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
+from router.identity.sessions import Sessions
+from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
 from router.storage.bell import PollBell
@@ -64,6 +66,7 @@ class Stand:
     tokens: Tokens
     finder: TokenFinder
     links: InvoiceLinks
+    use_cases: UseCases
     idempotency: Idempotency
     acme: Tenant
     globex: Tenant
@@ -162,12 +165,16 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
     newcomers = Newcomers(database, bell, links, passwords, clock=clock)
     budgets = Budgets(MemoryCache(), clock=clock)
     idempotency = Idempotency(database, clock=clock)
+    sessions = Sessions(database, None, bell, feed, clock=clock)
+    use_cases = UseCases(
+        registry=registry,
+        invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
+        invoice_links=invoice_links,
+        users=Users(database, bell, passwords, clock=clock),
+        sessions=sessions,
+    )
     application = build_console(
-        use_cases=UseCases(
-            registry=registry,
-            invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
-            invoice_links=invoice_links,
-        ),
+        use_cases=use_cases,
         bearer=Bearer(finder, budgets),
         idempotency=idempotency,
         languages=Languages.load(),
@@ -186,6 +193,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
             tokens=tokens,
             finder=finder,
             links=invoice_links,
+            use_cases=use_cases,
             idempotency=idempotency,
             acme=acme,
             globex=globex,
@@ -197,6 +205,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
         yield stand
     passwords.close()
     await finder.close()
+    await sessions.close()
 
 
 async def _tenant(registry: Registry, slug: str, name: str, *, allow_registration: bool) -> Tenant:

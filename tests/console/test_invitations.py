@@ -52,3 +52,46 @@ async def test_nothing_else_can_be_said(stand: Stand, field: str) -> None:
     assert (answer.status, answer.code) == (422, "invalid_body")
     [error] = answer.data["errors"]
     assert (error["pointer"], error["code"]) == (f"#/{field}", "unknown_field")
+
+
+async def test_invitations_are_listed_resent_and_withdrawn(stand: Stand) -> None:
+    """The latest sent first, in pieces; each stands as the list says, and what is over stays over."""
+    stand.billing.token = await stand.new_token(stand.acme, "invitations", "users:read")
+    made = []
+    for number in range(3):
+        answer = await stand.billing.post("acme/invitations", {**WISH, "email": f"ann{number}@x.example"})
+        made.append(answer.data["id"])
+        stand.now += 60
+    first = await stand.billing.send("GET", "acme/invitations?limit=2")
+    rest = await stand.billing.send("GET", f"acme/invitations?limit=2&after={first.data['next']}")
+    assert [each["id"] for each in (*first.data["items"], *rest.data["items"])] == made[::-1]
+    assert rest.data["next"] is None
+    resent = await stand.billing.send("POST", f"acme/invitations/{made[0]}/resend")
+    assert (resent.status, resent.data["status"]) == (200, "open")
+    assert resent.data["sent_at"] > resent.data["created_at"]
+    withdrawn = await stand.billing.send("POST", f"acme/invitations/{made[1]}/revoke")
+    assert (withdrawn.status, withdrawn.data["status"]) == (200, "revoked")
+    again = await stand.billing.send("POST", f"acme/invitations/{made[1]}/resend")
+    assert (again.status, again.code) == (409, "invitation_revoked")
+
+    async def standing(status: str) -> list[str]:
+        answer = await stand.billing.send("GET", f"acme/invitations?status={status}")
+        return [each["id"] for each in answer.data["items"]]
+
+    assert await standing("open") == [made[0], made[2]]
+    assert await standing("revoked") == [made[1]]
+    assert await standing("accepted") == await standing("expired") == []
+    stand.now += 8 * 86_400
+    assert await standing("expired") == [made[0], made[2]]
+    assert (await stand.billing.send("GET", "acme/invitations?status=lost")).code == "invalid_query"
+
+
+async def test_another_tenants_invitation_does_not_exist(stand: Stand) -> None:
+    """By its id below one's own tenant: the same as one that never was."""
+    stand.billing.token = await stand.new_token(None, "invitations")
+    theirs = (await stand.billing.post("globex/invitations", WISH)).data["id"]
+    stand.billing.token = stand.token
+    for name in (theirs, "inv_none", "%00"):
+        for deed in ("resend", "revoke"):
+            answer = await stand.billing.send("POST", f"acme/invitations/{name}/{deed}")
+            assert (answer.status, answer.code) == (404, "no_such_invitation")
