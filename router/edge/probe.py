@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from router.edge.headers import Header
     from router.edge.pool import UpstreamPool
     from router.observe.tasks import Tasks
-    from router.tenants.tenant import Forwarding
+    from router.tenants.tenant import Forwarding, Tenant
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +68,12 @@ class Probe:
 
     def upstream_full(self, *, full: bool) -> None:
         """A question is too small to wait for room."""
+
+
+def host_asked_for(tenant: Tenant, pool: UpstreamPool, port_suffix: bytes) -> bytes:
+    """Name the Host that a question to an upstream is for: that of the tenant's visits, in one spelling."""
+    own = str(tenant.hostname).encode() + port_suffix
+    return own if tenant.forwarding.keep_host else pool.target.authority
 
 
 class _Check(NamedTuple):

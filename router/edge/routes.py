@@ -14,6 +14,7 @@ from router.edge.balance import Turns
 from router.edge.decide import Refuse
 from router.edge.exchange import Route
 from router.edge.headers import encode_value, fields_of_the_host, forwarded_lines, identity_lines
+from router.edge.probe import host_asked_for
 from router.errors import Unavailable
 from router.hostname import port_suffix
 from router.tenants.tenant import Forwarding
@@ -134,9 +135,8 @@ class Routes:
         return [pool for _, pool in order]
 
     def _is_well(self, tenant: Tenant, pool: UpstreamPool) -> bool:
-        """What the tenant's check says, which asks for the Host of the tenant's visits, in one spelling."""
-        own = str(tenant.hostname).encode() + self._port_suffix
-        host = own if tenant.forwarding.keep_host else pool.target.authority
+        """What the tenant's check says."""
+        host = host_asked_for(tenant, pool, self._port_suffix)
         return self._probes.watch(pool, tenant.forwarding, host)
 
     def _identity(self, session: Session, tenant: Tenant, audience: str, visit: Visit, now: float) -> bytes:
