@@ -47,6 +47,25 @@ async def find_tenant(connection: AsyncConnection, where: ColumnElement[bool]) -
     return tenant_of(row, held)
 
 
+async def find_records(
+    connection: AsyncConnection, platform_domain: Hostname, *where: ColumnElement[bool]
+) -> list[TenantRecord]:
+    """Read the tenants that ``where`` picks, or all, as operators see them, by short name."""
+    found = await connection.execute(select(tenants).where(*where).order_by(tenants.c.slug))
+    rows = found.mappings().all()
+    held: dict[str, list[Claim]] = {}
+    for claim in await find_claims(connection, *where):
+        held.setdefault(claim.tenant_id, []).append(claim)
+    # A tenant made between the two questions shows up next time.
+    return [record_of(row, held[row["id"]], platform_domain) for row in rows if row["id"] in held]
+
+
+def record_of(row: RowMapping, held: Sequence[Claim], platform_domain: Hostname) -> TenantRecord:
+    """Make the value that operators see; ``held`` are the tenant's claims."""
+    target = cname_target(row["cname_label"], platform_domain)
+    return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
+
+
 async def tenant_by_id(database: Database, tenant_id: str) -> Tenant | None:
     """Read a tenant by its id; ``Unavailable`` when the database is away."""
     async with database.read() as connection:
