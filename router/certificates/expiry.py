@@ -16,11 +16,13 @@ import structlog
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from router.certificates.certificate_events import certificate_event
 from router.certificates.life import DAY, due_notice, has_successor
 from router.certificates.names import covers
 from router.certificates.rows import find_held, find_records
 from router.errors import Unavailable
 from router.storage.auditing import note
+from router.storage.events import EventKind, emit
 from router.storage.schema import certificate_notices, certificates
 
 if TYPE_CHECKING:
@@ -120,6 +122,9 @@ class Expiry:
                     now,
                     tenant_id=record.tenant_id,
                 )
+                happened = EventKind.CERTIFICATE_EXPIRING if ending.days else EventKind.CERTIFICATE_EXPIRED
+                event = certificate_event(happened, record, hostnames=list(ending.names), days=ending.days)
+                await emit(connection, [event], now)
                 whom = await self._notices.tell(connection, record.tenant_id, kind, facts, now)
         except IntegrityError:  # another worker was quicker
             return

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from router.certificates.certificate_events import certificate_event, change_over
 from router.certificates.context import build_context
 from router.certificates.life import left_bare
 from router.certificates.names import wildcard_over
@@ -38,6 +39,7 @@ from router.certificates.rows import (
 from router.errors import Conflict, NotFound
 from router.storage.auditing import note
 from router.storage.changes import record_all
+from router.storage.events import EventKind, emit
 from router.storage.schema import SERVED_CLAIMS, certificate_names, certificates, claims, new_id
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class Vault:
                 await self._insert(connection, record, bundle)
                 await self._supersede(connection, replaced, record.id)
                 detail = {"replaces": [each.id for each in replaced]}
+                await emit(connection, change_over([record], replaced), self._clock())
                 await self._note(connection, record, "certificate.store", actor, detail)
                 await record_all(connection, "certificate", record.names)
         except IntegrityError as fault:
@@ -134,6 +137,7 @@ class Vault:
             await connection.execute(update(certificates).where(certificates.c.id.in_(ids)).values(back))
             await self._supersede(connection, replaced, ids[0])
             detail = {"serves_again": ids, "replaces": [each.id for each in replaced]}
+            await emit(connection, change_over(again, replaced), self._clock())
             await self._note(connection, record, "certificate.rollback", actor, detail)
             told = names.union(*(each.names for each in replaced))
             await record_all(connection, "certificate", sorted(told))
@@ -153,6 +157,8 @@ class Vault:
             if bare and not even_the_last:
                 raise _last(record, bare)
             await connection.execute(delete(certificates).where(certificates.c.id == record.id))
+            deleted = certificate_event(EventKind.CERTIFICATE_DELETED, record)
+            await emit(connection, [deleted], self._clock())
             await self._note(connection, record, "certificate.delete", actor, {"bare": bare[:_SHOWN]})
             await record_all(connection, "certificate", record.names)
         await self._bell.ring()

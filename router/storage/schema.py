@@ -424,6 +424,7 @@ webhooks = Table(
     Column("events", JSON, nullable=False),
     Column("sealed_secret", LargeBinary, nullable=False),
     Column("disabled", Boolean, nullable=False, default=False),
+    Column("failing_since", BigInteger),  # of deliveries in a row that failed, the first one
     Column("created_by", String(120), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index(None, "tenant_id"),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, update
 
+from router.storage.events import emit
 from router.storage.schema import claims, new_id
 from router.tenants.claims import HOLDING, SERVED, Claim, ClaimEvent, ClaimKind, ClaimState
 from router.tenants.course import ordered
+from router.tenants.domain_events import domain_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +60,7 @@ def new_claim(
 async def save_claim(connection: AsyncConnection, before: Claim, after: Claim, now: int) -> bool:
     """Write what changed of a claim, and say whether anything did.
 
-    When it lets go of its hostname, those who wait for that are checked at once.
+    When it lets go of its hostname, those who wait for that are checked at once. Webhooks are told.
     """
     former, latter = _columns(before), _columns(after)
     values = {column: value for column, value in latter.items() if former[column] != value}
@@ -67,6 +69,7 @@ async def save_claim(connection: AsyncConnection, before: Claim, after: Claim, n
     if "state" in values:
         values["updated_at"] = now
     await connection.execute(update(claims).where(claims.c.id == before.id).values(values))
+    await emit(connection, domain_events(before, after), now)
     if before.state in HOLDING and after.state not in HOLDING:
         waiting = (claims.c.hostname == before.hostname) & (claims.c.state == ClaimState.CONFLICT.value)
         await connection.execute(update(claims).where(waiting).values(next_check_at=now))

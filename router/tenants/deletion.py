@@ -6,12 +6,14 @@ target was random and is never made again, and its short name has a tombstone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, delete, insert, select, update
 
 from router.errors import Conflict
 from router.storage import changes
+from router.storage.events import emit
 from router.storage.schema import (
     certificate_names,
     certificates,
@@ -21,13 +23,15 @@ from router.storage.schema import (
     tokens,
     tombstones,
 )
-from router.tenants.claims import HOLDING, ClaimState
+from router.tenants.claims import HOLDING, SERVED, ClaimState
+from router.tenants.domain_events import domain_events
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from router.storage.events import Event
     from router.tenants.rows import TenantRecord
 
 
@@ -78,6 +82,7 @@ async def delete_tenant(connection: AsyncConnection, record: TenantRecord, now: 
             .where(certificates.c.tenant_id == tenant.id),
         ),
     }
+    await emit(connection, _released(record), now)
     await connection.execute(delete(tenants).where(tenants.c.id == tenant.id))
     await connection.execute(
         insert(tombstones).values(slug=tenant.slug, tenant_id=tenant.id, given_up_at=now)
@@ -87,6 +92,13 @@ async def delete_tenant(connection: AsyncConnection, record: TenantRecord, now: 
     await connection.execute(update(claims).where(waiting).values(next_check_at=now))
     for kind, keys in gone.items():
         await changes.record_all(connection, kind, keys)
+
+
+def _released(record: TenantRecord) -> list[Event]:
+    """Say of each hostname that served that it does no more: the platform's webhooks live to tell it."""
+    served = [claim for claim in record.claims if claim.state in SERVED and claim.kind == "external"]
+    gone = [replace(claim, state=ClaimState.RELEASED, code="tenant_deleted") for claim in served]
+    return [event for pair in zip(served, gone, strict=True) for event in domain_events(*pair)]
 
 
 async def _keys(connection: AsyncConnection, wanted: Select[str]) -> list[str]:

@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("events", sa.JSON(), nullable=False),
         sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger()),
         sa.Column("created_by", sa.String(length=120), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
