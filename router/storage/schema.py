@@ -10,6 +10,7 @@ import secrets
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     false,
     text,
 )
@@ -63,7 +65,11 @@ tenants = Table(
     Column("version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The name as it is searched and ordered by, see tenants/listing.py.
+    Column("folded_name", String(240), nullable=False, server_default=text("''")),
     CheckConstraint("status IN ('active', 'suspended')", name="status"),
+    Index(None, "folded_name", "id"),
+    Index(None, "updated_at", "id"),
 )
 
 SERVED_CLAIMS: Final = ("active", "moved")
@@ -490,6 +496,31 @@ audit = Table(
     Index(None, "tenant_id", "sequence"),
     sqlite_autoincrement=True,
 )
+
+
+YOUNGEST_PRUNED: Final = 30 * 86_400
+"""Seconds for which no line of the audit can be deleted; none is altered ever. The database sees to it."""
+
+for _dialect, _statements in {
+    "sqlite": (
+        """CREATE TRIGGER audit_not_altered BEFORE UPDATE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+        """CREATE TRIGGER audit_not_deleted BEFORE DELETE ON audit
+        WHEN old.at > CAST(strftime('%%s', 'now') AS INTEGER) - 2592000 BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = '23001'; END $$""",
+        """CREATE TRIGGER audit_not_altered BEFORE UPDATE ON audit
+        FOR EACH ROW EXECUTE FUNCTION audit_append_only()""",
+        """CREATE TRIGGER audit_not_deleted BEFORE DELETE ON audit FOR EACH ROW
+        WHEN (old.at > extract(epoch FROM now()) - 2592000) EXECUTE FUNCTION audit_append_only()""",
+    ),
+}.items():
+    for _statement in _statements:
+        _ddl = DDL(_statement)  # type: ignore[no-untyped-call]  # SQLAlchemy has not typed it
+        event.listen(audit, "after_create", _ddl.execute_if(dialect=_dialect))
 
 
 def new_id(prefix: str) -> str:

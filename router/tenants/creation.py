@@ -6,13 +6,14 @@ import secrets
 import string
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from router.hostname import Hostname
 from router.storage.schema import claims, new_id, tenants
 from router.tenants.claim_rows import new_claim
+from router.tenants.listing import folded
 from router.tenants.picture_rows import store_pictures
-from router.tenants.rows import TenantRecord, cname_target, find_claims, tenant_of
+from router.tenants.rows import TenantRecord, find_records
 from router.tenants.tenant import Branding, Forwarding
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from router.tenants.claims import Claim
     from router.tenants.form import Judged
 
 _LABEL_ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -44,13 +44,15 @@ async def create_tenants(
     await connection.execute(insert(claims), claimed)
     for slug, judged in wanted.items():
         await store_pictures(connection, rows[slug]["id"], judged.pictures, now)
-    return await _read(connection, [row["id"] for row in rows.values()], platform_domain)
+    return await find_records(connection, platform_domain, tenants.c.slug.in_(list(wanted)))
 
 
 def _tenant_row(slug: str, judged: Judged, now: int) -> dict[str, Any]:
+    columns = judged.columns_after(Forwarding(), Branding("", ""))
     return {
         "id": new_id("tnt"),
         "slug": slug,
+        "folded_name": folded(columns["name"]),
         "allow_registration": False,
         "registration_check": None,
         "public_paths": [],
@@ -60,7 +62,7 @@ def _tenant_row(slug: str, judged: Judged, now: int) -> dict[str, Any]:
         "version": 1,
         "created_at": now,
         "updated_at": now,
-    } | judged.columns_after(Forwarding(), Branding("", ""))
+    } | columns
 
 
 def _claim_rows(
@@ -72,20 +74,3 @@ def _claim_rows(
         behind = bool(judged.behind_cdn)
         rows.append(new_claim(tenant_id, judged.external, "external", now, behind_cdn=behind))
     return rows
-
-
-async def _read(connection: AsyncConnection, ids: list[str], platform_domain: Hostname) -> list[TenantRecord]:
-    found = await connection.execute(select(tenants).where(tenants.c.id.in_(ids)).order_by(tenants.c.slug))
-    held: dict[str, list[Claim]] = {}
-    for claim in await find_claims(connection, claims.c.tenant_id.in_(ids)):
-        held.setdefault(claim.tenant_id, []).append(claim)
-    return [
-        TenantRecord(
-            tenant_of(row, held[row["id"]]),
-            tuple(held[row["id"]]),
-            cname_target(row["cname_label"], platform_domain),
-            row["created_at"],
-            row["updated_at"],
-        )
-        for row in found.mappings()
-    ]

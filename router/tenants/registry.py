@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -31,21 +31,26 @@ from router.tenants.creation import create_tenants
 from router.tenants.deletion import check_tombstone, check_tombstones, delete_tenant
 from router.tenants.form import Judged, Offered, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
+from router.tenants.listing import find_page, folded
 from router.tenants.notes import note_all
 from router.tenants.picture_rows import store_pictures
-from router.tenants.rows import TenantRecord, cname_target, find_claims, find_tenant, tenant_of
+from router.tenants.rows import TenantRecord, find_claims, find_records, find_tenant, record_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from router.hostname import Hostname
     from router.storage.changes import Bell
     from router.storage.database import Database
+    from router.tenants.listing import Place, Selection
     from router.tenants.notes import Noted
     from router.tenants.tenant import Tenant, TenantStatus
+
+
+_NAMED_AT_ONCE: Final = 1000
+"""Values in one statement: SQLite takes 32,766."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,23 @@ class Registry:
     async def list(self) -> list[TenantRecord]:
         """All tenants, by short name."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(tenants).order_by(tenants.c.slug))).mappings().all()
-            held: dict[str, list[Claim]] = {}
-            for claim in await find_claims(connection):
-                held.setdefault(claim.tenant_id, []).append(claim)
-        # A tenant made between the two questions shows up next time.
-        return [self._record(row, held[row["id"]]) for row in rows if row["id"] in held]
+            return await find_records(connection, self._platform_domain)
+
+    async def named(self, slugs: Sequence[str]) -> Sequence[TenantRecord]:
+        """The tenants of these short names that there are."""
+        found = []
+        async with self._database.read() as connection:
+            for start in range(0, len(slugs), _NAMED_AT_ONCE):
+                these = tenants.c.slug.in_(slugs[start : start + _NAMED_AT_ONCE])
+                found += await find_records(connection, self._platform_domain, these)
+        return found
+
+    async def page(
+        self, selection: Selection, *, after: Place | None = None, most: int = 50
+    ) -> Sequence[TenantRecord]:
+        """Some tenants in order, after a place. Raises ``BadInput("bad_search")``."""
+        async with self._database.read() as connection:
+            return await find_page(connection, selection, after, most, self._platform_domain)
 
     async def get(self, slug: str) -> TenantRecord:
         """One tenant. Raises ``NotFound("tenant_not_found")``."""
@@ -130,15 +146,18 @@ class Registry:
         await self._bell.ring()
         return record
 
-    async def change(self, slug: str, form: TenantForm, *, actor: str) -> TenantRecord:
+    async def change(
+        self, slug: str, form: TenantForm, *, actor: str, version: int | None = None
+    ) -> TenantRecord:
         """Change what the form fills in.
 
         A new external hostname is pending, and the former one serves until the new one is active. Raises
-        ``NotFound``, ``BadInput``, ``Conflict("claim_state")``.
+        ``NotFound``, ``BadInput``, ``Conflict`` with ``claim_state``, or ``changed_meanwhile`` when the
+        tenant is not of the ``version`` any more that was seen.
         """
         judged = await self._judge(form, Faults())
         async with self._writing() as connection:
-            before = await self._find(connection, slug, lock=True)
+            before = await self._find(connection, slug, lock=True, version=version)
             record = await self._fill_in(connection, before, judged)
             if record is before:
                 return before
@@ -176,21 +195,22 @@ class Registry:
             await note_all(connection, noted, actor, int(self._clock()))
         await self._bell.ring()
 
-    async def suspend(self, slug: str, *, actor: str) -> TenantRecord:
+    async def suspend(self, slug: str, *, actor: str, version: int | None = None) -> TenantRecord:
         """Switch a portal off: its hostnames answer with a themed 503 until it is resumed."""
-        return await self._set_status(slug, "suspended", "tenant.suspend", actor)
+        return await self._set_status(slug, "suspended", "tenant.suspend", actor, version)
 
-    async def resume(self, slug: str, *, actor: str) -> TenantRecord:
+    async def resume(self, slug: str, *, actor: str, version: int | None = None) -> TenantRecord:
         """Switch a suspended portal on again."""
-        return await self._set_status(slug, "active", "tenant.resume", actor)
+        return await self._set_status(slug, "active", "tenant.resume", actor, version)
 
-    async def delete(self, slug: str, *, actor: str) -> TenantRecord:
+    async def delete(self, slug: str, *, actor: str, version: int | None = None) -> TenantRecord:
         """Delete a tenant with all that is its own: users, sessions, certificates, hostnames, mails.
 
-        Its short name is given to no other by itself. Answers the tenant as it was. Raises ``NotFound``.
+        Its short name is given to no other by itself. Answers the tenant as it was. Raises ``NotFound``, and
+        ``Conflict("changed_meanwhile")`` as a change does.
         """
         async with self._writing() as connection:
-            record = await self._find(connection, slug, lock=True)
+            record = await self._find(connection, slug, lock=True, version=version)
             await delete_tenant(connection, record, int(self._clock()))
             await self._note(connection, record, actor, "tenant.delete", {"slug": slug} | _facts(record))
         await self._bell.ring()
@@ -247,18 +267,19 @@ class Registry:
         except IntegrityError as fault:
             raise (taken or Conflict("changed_meanwhile", "Somebody else changed it: try again.")) from fault
 
-    async def _find(self, connection: AsyncConnection, slug: str, *, lock: bool = False) -> TenantRecord:
+    async def _find(
+        self, connection: AsyncConnection, slug: str, *, lock: bool = False, version: int | None = None
+    ) -> TenantRecord:
         statement = select(tenants).where(tenants.c.slug == slug)
         if lock:  # PostgreSQL; a SQLite transaction is the only writer anyway
             statement = statement.with_for_update()
         row = (await connection.execute(statement)).mappings().one_or_none()
         if row is None:
             raise NotFound("tenant_not_found", f"There is no tenant “{slug[:60]}”.")
-        return self._record(row, await find_claims(connection, claims.c.tenant_id == row["id"]))
-
-    def _record(self, row: RowMapping, held: Sequence[Claim]) -> TenantRecord:
-        target = cname_target(row["cname_label"], self._platform_domain)
-        return TenantRecord(tenant_of(row, held), tuple(held), target, row["created_at"], row["updated_at"])
+        if version not in (None, row["version"]):
+            raise Conflict("changed_meanwhile", "Somebody else changed it meanwhile: look at it again first.")
+        held = await find_claims(connection, claims.c.tenant_id == row["id"])
+        return record_of(row, held, self._platform_domain)
 
     async def _create(
         self, connection: AsyncConnection, wanted: Mapping[str, Judged]
@@ -307,13 +328,17 @@ class Registry:
         values = {column: value for column, value in columns.items() if stored[column] != value}
         if not values and not moved:
             return False
+        if "name" in values:
+            values["folded_name"] = folded(values["name"])
         values |= {"version": before.tenant.version + 1, "updated_at": int(self._clock())}
         await connection.execute(update(tenants).where(tenants.c.id == before.tenant.id).values(values))
         return True
 
-    async def _set_status(self, slug: str, status: TenantStatus, action: str, actor: str) -> TenantRecord:
+    async def _set_status(
+        self, slug: str, status: TenantStatus, action: str, actor: str, version: int | None
+    ) -> TenantRecord:
         async with self._writing() as connection:
-            before = await self._find(connection, slug, lock=True)
+            before = await self._find(connection, slug, lock=True, version=version)
             if not await self._update(connection, before, {"status": status}, moved=False):
                 return before
             record = await self._find(connection, slug)

@@ -537,3 +537,23 @@ async def test_only_what_is_offered_can_be_chosen(database: Database) -> None:
         with pytest.raises(BadInput) as caught:
             await registry.change("acme", TenantForm(branding=looks), actor="test")
         assert (caught.value.code, caught.value.field) == (code, field)
+
+
+async def test_a_version_that_was_seen_is_the_one_that_is_changed(registry: Registry) -> None:
+    """Of two who change the same version, the second is told; nothing of theirs is done."""
+    seen = (await registry.add("acme", FORM, actor="first")).tenant.version
+    changed = await registry.change("acme", TenantForm(name="First"), actor="first", version=seen)
+    attempts = (
+        registry.change("acme", TenantForm(name="Second"), actor="second", version=seen),
+        registry.suspend("acme", actor="second", version=seen),
+        registry.resume("acme", actor="second", version=seen),
+        registry.delete("acme", actor="second", version=seen),
+    )
+    for attempt in attempts:
+        with pytest.raises(Conflict) as caught:
+            await attempt
+        assert caught.value.code == "changed_meanwhile"
+    assert await registry.get("acme") == changed
+    suspended = await registry.suspend("acme", actor="second", version=changed.tenant.version)
+    assert suspended.tenant.status == "suspended"
+    await registry.delete("acme", actor="second", version=suspended.tenant.version)

@@ -152,10 +152,58 @@ def upgrade() -> None:
     op.add_column("audit", sa.Column("tenant_id", sa.String(length=32)))
     op.create_index(op.f("ix_audit_at"), "audit", ["at"])
     op.create_index(op.f("ix_audit_tenant_id_sequence"), "audit", ["tenant_id", "sequence"])
+    _guard_audit()
+    _fold_names()
+
+
+def _guard_audit() -> None:
+    """Let the database refuse to alter lines of the audit, and to delete any that is younger than 30 days."""
+    if op.get_bind().dialect.name == "sqlite":
+        refused = "SELECT RAISE(ABORT, 'the audit is append-only'); END"
+        young = "old.at > CAST(strftime('%s', 'now') AS INTEGER) - 2592000"
+        op.execute(f"CREATE TRIGGER audit_not_altered BEFORE UPDATE ON audit BEGIN {refused}")
+        op.execute(f"CREATE TRIGGER audit_not_deleted BEFORE DELETE ON audit WHEN {young} BEGIN {refused}")
+        return
+    op.execute(
+        "CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = '23001'; END $$"
+    )
+    refused = "EXECUTE FUNCTION audit_append_only()"
+    young = "old.at > extract(epoch FROM now()) - 2592000"
+    op.execute(f"CREATE TRIGGER audit_not_altered BEFORE UPDATE ON audit FOR EACH ROW {refused}")
+    op.execute(
+        f"CREATE TRIGGER audit_not_deleted BEFORE DELETE ON audit FOR EACH ROW WHEN ({young}) {refused}"
+    )
+
+
+def _unguard_audit() -> None:
+    on = "" if op.get_bind().dialect.name == "sqlite" else " ON audit"
+    for trigger in ("audit_not_altered", "audit_not_deleted"):
+        op.execute(f"DROP TRIGGER {trigger}{on}")
+    if on:
+        op.execute("DROP FUNCTION audit_append_only()")
+
+
+def _fold_names() -> None:
+    """Make tenants be found by their names in whatever capitals, and in order of them."""
+    column = sa.Column("folded_name", sa.String(length=240), nullable=False, server_default=sa.text("''"))
+    op.add_column("tenants", column)
+    tenants = sa.table("tenants", sa.column("id"), sa.column("name"), sa.column("folded_name"))
+    rows = op.get_bind().execute(sa.select(tenants.c.id, tenants.c.name)).all()
+    if rows:
+        statement = sa.update(tenants).where(tenants.c.id == sa.bindparam("which"))
+        folded = [{"which": row.id, "folded_name": row.name.casefold()} for row in rows]
+        op.get_bind().execute(statement.values(folded_name=sa.bindparam("folded_name")), folded)
+    op.create_index(op.f("ix_tenants_folded_name_id"), "tenants", ["folded_name", "id"])
+    op.create_index(op.f("ix_tenants_updated_at_id"), "tenants", ["updated_at", "id"])
 
 
 def downgrade() -> None:
     """Drop them."""
+    _unguard_audit()
+    op.drop_index(op.f("ix_tenants_updated_at_id"), "tenants")
+    op.drop_index(op.f("ix_tenants_folded_name_id"), "tenants")
+    op.drop_column("tenants", "folded_name")
     op.drop_index(op.f("ix_audit_tenant_id_sequence"), "audit")
     op.drop_index(op.f("ix_audit_at"), "audit")
     op.drop_column("audit", "tenant_id")
