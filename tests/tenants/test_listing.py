@@ -26,12 +26,6 @@ NAMES = {
     "acme": "Zebra",
     "gamma": "émile",
 }
-    "zeta": "acme Tools",
-    "beta": "Ärger & Söhne",
-    "alpha": "ACME Tools",
-    "acme": "Zebra",
-    "gamma": "émile",
-}
 
 
 @pytest.fixture
