@@ -389,6 +389,10 @@ class Settings(BaseModel):
         2048,
         description="Certificates that one worker keeps ready for use.",
     )
+    audit_days: Annotated[int, Field(ge=30, le=36_500)] = Field(
+        400,
+        description="Days for which the audit tells who did what; older lines are forgotten.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     access_log: bool = Field(default=True, description="Whether each visit is a line in the log.")
 

@@ -106,12 +106,32 @@ class Tokens:
         async with self._database.read() as connection:
             return [read_token(row) for row in await connection.execute(found)]
 
-    async def revoke(self, token_id: str, *, actor: str) -> Token:
+    async def page(
+        self, tenant_id: str | None, *, most: int, after: tuple[int, str] | None = None
+    ) -> Sequence[Token]:
+        """At most ``most`` tokens, of all or of one tenant, the newest first.
+
+        ``after`` is the time and the id of the one that the piece before ended with.
+        """
+        found = selected_tokens().order_by(tokens.c.created_at.desc(), tokens.c.id).limit(most)
+        if tenant_id is not None:
+            found = found.where(tokens.c.tenant_id == tenant_id)
+        if after is not None:
+            at, last = after
+            found = found.where(
+                (tokens.c.created_at < at) | ((tokens.c.created_at == at) & (tokens.c.id > last))
+            )
+        async with self._database.read() as connection:
+            return [read_token(row) for row in await connection.execute(found)]
+
+    async def revoke(self, token_id: str, *, actor: str, tenant_id: str | None = None) -> Token:
         """Make a token worthless, on every worker within a second; again is no change.
 
-        Raises ``NotFound("token_not_found")``.
+        With ``tenant_id``, only one of that tenant's. Raises ``NotFound("token_not_found")``.
         """
         now, this = int(self._clock()), tokens.c.id == token_id
+        if tenant_id is not None:
+            this &= tokens.c.tenant_id == tenant_id
         async with self._database.write() as connection:
             ended = update(tokens).where(this, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
             changed = (await connection.execute(ended)).rowcount
