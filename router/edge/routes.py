@@ -34,7 +34,8 @@ _log = structlog.get_logger(__name__)
 
 _MAX_IDENTITIES = 4096
 _OWN_WAY = Forwarding()
-_CONSOLE_WAY = Forwarding(max_body=64 * 1024)
+_CONSOLE_WAY = Forwarding(max_body=3 << 20)
+"""A logo has two MiB at most; the console says of each call how much it takes."""
 
 
 def _own_way(tenant: Tenant) -> Forwarding:

@@ -57,11 +57,15 @@ Language = Annotated[
 ]
 
 
-async def read_body(request: web.Request, model: type[_Body]) -> _Body:
-    """Read a request's body as JSON.
+async def read_octets(request: web.Request, most: int) -> bytes:
+    """Read a request's body, as it is. Raises ``Refused`` (413) or ``HTTPRequestEntityTooLarge``."""
+    if (request.content_length or 0) > most:  # before it comes
+        raise Refused(413, "body_too_large", f"The body has {most} octets at most.")
+    return await request.clone(client_max_size=most).read()
 
-    Raises ``Refused``: 415, 400 for what is no JSON, 422 for a field at fault.
-    """
+
+def check_json(request: web.Request) -> None:
+    """Check that a request's body is said to be JSON. Raises ``Refused`` (415)."""
     charset = (request.charset or "utf-8").lower()
     if (
         request.content_type != "application/json"
@@ -74,7 +78,10 @@ async def read_body(request: web.Request, model: type[_Body]) -> _Body:
             "The body is JSON in UTF-8, said by Content-Type: application/json, and not compressed.",
             headers={"Accept-Post": "application/json"},
         )
-    raw = await request.read()
+
+
+def read_body(raw: bytes, model: type[_Body]) -> _Body:
+    """Read JSON. Raises ``Refused``: 400 for what is none, 422 for a field at fault."""
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

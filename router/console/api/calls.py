@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from router.console.access import check, check_platform
-from router.console.api.bodies import answered, read_body, read_query
+from router.console.api.bodies import answered, check_json, read_body, read_octets, read_query
 from router.console.api.idempotency import HEADER, Kept, asked, read_key
 from router.console.api.operation import Call
 from router.console.problems import Refused
@@ -58,12 +58,12 @@ class Calls:
             about = await self._admit(principal, operation, request)
             version = _wanted_version(request) if operation.versioned else None
             query = read_query(request, operation.query) if operation.query is not None else None
-            body = await read_body(request, operation.body) if operation.body is not None else None
+            body, raw = await _read(request, operation)
             call = Call(principal, request.match_info, body, query, about, version)
             key = read_key(request.headers.getall(HEADER, [])) if operation.creates else None
             if key is None:
                 return _written(await _done(operation, call), operation)
-            octets = (request.method.encode(), request.path_qs.encode(), await request.read())
+            octets = (request.method.encode(), request.path_qs.encode(), raw)
             return await self._once(operation, call, asked(principal.id, key, *octets))
 
         return do
@@ -90,6 +90,16 @@ class Calls:
             return await self._access.admit(principal, operation.scope, slug)
         (check_platform if operation.platform else check)(principal, operation.scope)
         return None
+
+
+async def _read(request: web.Request, operation: Operation) -> tuple[Any, bytes]:
+    """Read a body, by the operation's model, if it has one; and as it came."""
+    if operation.body is not None:
+        check_json(request)
+    elif not operation.octets:
+        return None, b""
+    raw = await read_octets(request, operation.most)
+    return (read_body(raw, operation.body) if operation.body is not None else raw), raw
 
 
 async def _done(operation: Operation, call: Call[Any, Any]) -> Reply:

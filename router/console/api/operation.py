@@ -28,6 +28,9 @@ if TYPE_CHECKING:
             ...
 
 
+MOST: Final = 64 * 1024
+"""Octets of a sound request's body, where nothing else is said."""
+
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _Asked = TypeVar("_Asked")
 _Query = TypeVar("_Query")
@@ -41,7 +44,8 @@ class Operation:
     have the scope, and ``handle`` tells them of nothing that is not theirs. ``platform`` is for what concerns
     the platform itself. ``versioned`` changes come with ``If-Match``, and their answers with an ``ETag``.
     ``creates`` says that the same call twice would make two of it: such calls may carry an Idempotency-Key.
-    ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an answer in pieces.
+    ``octets`` says that the body is no JSON but octets as they are, such as a picture; ``most`` is how many a
+    body has at most. ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an answer in pieces.
     ``fails`` are the codes of its own that it answers, beyond those that every such operation has: each with
     its status before it (``"409 slug_taken"``); without one, it is 404 for ``…_not_found`` and ``no_such_…``,
     and 422 for all others.
@@ -61,6 +65,8 @@ class Operation:
     creates: bool = False
     secret: bool = False
     streams: str | None = None
+    octets: bool = False
+    most: int = MOST
     fails: tuple[str, ...] = ()
 
 
