@@ -1,11 +1,8 @@
-"""The delivery of mails: run by every worker, each mail sent by one of them.
+"""The delivery of mails: run by every worker, each mail sent by one of them (storage/rounds.py says how).
 
-1. A mail that was posted wakes all workers by the change feed; each also looks every few seconds, which is
-   how attempts that were put off come to their turn.
-2. A worker takes a few mails by a lease (queue.py), renders and sends them at once, and writes down what
-   became of each: sent, failed for good, or put off (schedule.py).
-3. A worker that dies leaves its mails to the others when the lease has run out. Then a mail may arrive twice,
-   with one Message-ID: that the mail server took it and that we know it cannot be one step.
+A mail is rendered and sent, and then it is sent, failed for good, or put off (schedule.py). Of a worker that
+dies a mail may arrive twice, with one Message-ID: that the mail server took it and that we know it cannot be
+one step.
 """
 
 from __future__ import annotations
@@ -21,10 +18,10 @@ import structlog
 from router.errors import BadInput, RouterError, Unavailable
 from router.mail.schedule import is_hopeless, pause
 from router.mail.transport import Refused
-from router.observe.tasks import Tasks
+from router.storage.rounds import LOOKED_EVERY, Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from router.mail.letters import Letters
     from router.mail.message import Message
@@ -35,9 +32,6 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 4
 """Mails that one worker sends at the same time; together well within a lease."""
 
-_LOOKED_EVERY: Final = 10.0
-_GRACE: Final = 5.0
-_PAUSE: Final = 0.5
 _PRUNED_EVERY: Final = 3600.0
 _log = structlog.get_logger(__name__)
 
@@ -52,47 +46,29 @@ class Delivery:
         transport: Transport,
         feed: ChangeFeed,
         *,
-        period: float = _LOOKED_EVERY,
+        period: float = LOOKED_EVERY,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._queue = queue
         self._letters = letters
         self._transport = transport
-        self._period = period
         self._clock = clock
-        self._posted = asyncio.Event()
+        self._rounds: Rounds[LeasedMail] = Rounds(
+            self._take, self._deliver, name="mail", at_once=AT_ONCE, clock=clock, period=period
+        )
+        self._rounds.listen(feed, "mail")
         self.healthy = True
         """Whether mails are taken from us, as far as the last one told."""
-        feed.subscribe("mail", lambda _key, _sequence: self._posted.set())
-        feed.subscribe_reset(self._posted.set)
 
     def __repr__(self) -> str:
         return f"<Delivery by {self._transport!r} {'up' if self.healthy else 'down'}>"
 
     async def run(self) -> None:
         """Deliver for ever; mails that are being sent at the end get a few seconds for it."""
-        async with Tasks() as own:
-            while True:
-                self._posted.clear()
-                try:
-                    mails = await self._queue.take(AT_ONCE, self._clock())
-                except Unavailable:  # the database has logged it
-                    await asyncio.sleep(_PAUSE)
-                    continue
-                if mails:
-                    await _finished(own.start(self._deliver_all(mails), name="mails"))
-                else:
-                    await self._wait()
+        await self._rounds.run()
 
-    async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._period):
-                await self._posted.wait()
-
-    async def _deliver_all(self, mails: Sequence[LeasedMail]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for mail in mails:
-                group.create_task(self._deliver(mail))
+    async def _take(self, most: int) -> Sequence[LeasedMail]:
+        return await self._queue.take(most, self._clock())
 
     async def _deliver(self, mail: LeasedMail) -> None:
         if is_hopeless(mail.attempts, mail.created_at, self._clock()):
@@ -109,7 +85,7 @@ class Delivery:
             await self._put_off(mail, "mail_not_written", f"It could not be written: {_place_of(fault)}.")
         else:
             _log.info("mail sent", mail=mail.id, kind=mail.kind, tenant=mail.tenant_id)
-            await self._settled(mail, lambda: self._queue.sent(mail, self._clock()))
+            await self._rounds.settled(mail, lambda: self._queue.sent(mail, self._clock()))
 
     async def _hand_on(self, message: Message) -> None:
         try:
@@ -129,24 +105,11 @@ class Delivery:
             return
         _log.warning("mail put off", mail=mail.id, kind=mail.kind, code=code, seconds=seconds)
         until = self._clock() + seconds
-        await self._settled(mail, lambda: self._queue.put_off(mail, until, sentence))
+        await self._rounds.settled(mail, lambda: self._queue.put_off(mail, until, sentence))
 
     async def _given_up(self, mail: LeasedMail, code: str, sentence: str) -> None:
         _log.error("mail failed", mail=mail.id, kind=mail.kind, tenant=mail.tenant_id, code=code)
-        await self._settled(mail, lambda: self._queue.fail(mail, sentence))
-
-    async def _settled(self, mail: LeasedMail, write: Callable[[], Awaitable[bool]]) -> None:
-        """Write down what became of a mail, outages of the database included, as long as it is ours."""
-        while True:
-            try:
-                if not await write():
-                    _log.warning("mail was another worker's", mail=mail.id)
-            except Unavailable:
-                if self._clock() >= mail.due_at:
-                    return
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+        await self._rounds.settled(mail, lambda: self._queue.fail(mail, sentence))
 
 
 async def prune(queue: Queue, *, clock: Callable[[], float] = time.time) -> None:
@@ -161,12 +124,3 @@ def _place_of(fault: Exception) -> str:
     """Name a fault of the program or of a theme: what kind and where; its message may hold a link."""
     at = traceback.extract_tb(fault.__traceback__)[-1]
     return f"{type(fault).__name__} at {at.filename}:{at.lineno}"
-
-
-async def _finished(sending: asyncio.Task[None]) -> None:
-    """Wait for what is being sent; when we are to end, a few seconds more, so that nothing is sent twice."""
-    try:
-        await asyncio.shield(sending)
-    except asyncio.CancelledError:
-        await asyncio.wait([sending], timeout=_GRACE)
-        raise

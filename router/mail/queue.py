@@ -1,7 +1,6 @@
 """The outbox from the side of those who send: each mail belongs to one worker at a time, by a lease.
 
-Taking a mail writes down until when; a worker that dies leaves it to whoever finds the time run out. What a
-worker writes about a mail counts only while the mail is its own.
+How that is done is in storage/leased_rows.py; here is what a mail tells, and what becomes of one.
 """
 
 from __future__ import annotations
@@ -9,18 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, select, update
 
 from router.errors import Conflict, NotFound
 from router.mail.message import one_line
 from router.mail.schedule import KEPT, LEASE
 from router.storage.changes import record
+from router.storage.leased_rows import LeasedRows
 from router.storage.schema import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, RowMapping
+    from sqlalchemy import ColumnElement
 
     from router.storage.database import Database
 
@@ -65,21 +65,11 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rows = LeasedRows(database, outbox, lease=LEASE)
 
     async def take(self, most: int, now: float) -> list[LeasedMail]:
         """Take up to ``most`` mails that are due, the longest due first, for ``LEASE`` seconds."""
-        due = outbox.c.state.in_(["waiting", "sending"]) & (outbox.c.due_at <= int(now))
-        async with self._database.read() as connection:  # most often there is none, and nobody is held up
-            if not await connection.scalar(select(exists().where(due))):
-                return []
-        wanted = select(outbox).where(due).order_by(outbox.c.due_at, outbox.c.id).limit(most)
-        async with self._database.write() as connection:
-            rows = await connection.execute(wanted.with_for_update(skip_locked=True))
-            taken = [_leased(row, int(now) + LEASE) for row in rows.mappings()]
-            for mail in taken:
-                values = {"state": "sending", "attempts": mail.attempts, "due_at": mail.due_at}
-                await connection.execute(update(outbox).where(outbox.c.id == mail.id).values(values))
-        return taken
+        return [_leased(row) for row in await self._rows.take(most, now)]
 
     async def sent(self, mail: LeasedMail, now: float) -> bool:
         """Write down that a mail was sent, and forget what it said; False if it was no longer ours."""
@@ -142,15 +132,8 @@ class Queue:
         return gone.rowcount
 
     async def _settle(self, mail: LeasedMail, values: dict[str, Any]) -> bool:
-        ours = (
-            (outbox.c.id == mail.id)
-            & (outbox.c.state == "sending")
-            & (outbox.c.attempts == mail.attempts)
-            & (outbox.c.due_at == mail.due_at)
-        )
         async with self._database.write() as connection:
-            settled = await connection.execute(update(outbox).where(ours).values(values))
-        return bool(settled.rowcount)
+            return await self._rows.settle(connection, mail, values)
 
     async def _records(self, *where: ColumnElement[bool], most: int) -> Sequence[MailRecord]:
         latest = outbox.c.created_at.desc(), outbox.c.id
@@ -159,7 +142,7 @@ class Queue:
             return [MailRecord(**row) for row in (await connection.execute(statement)).mappings()]
 
 
-def _leased(row: RowMapping, until: int) -> LeasedMail:
+def _leased(row: Mapping[str, Any]) -> LeasedMail:
     return LeasedMail(
         id=row["id"],
         tenant_id=row["tenant_id"],
@@ -167,8 +150,8 @@ def _leased(row: RowMapping, until: int) -> LeasedMail:
         recipient=row["recipient"],
         language=row["language"],
         sealed_facts=row["sealed_facts"],
-        attempts=row["attempts"] + 1,
-        due_at=until,
+        attempts=row["attempts"],
+        due_at=row["due_at"],
         created_at=row["created_at"],
     )
 

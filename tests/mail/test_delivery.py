@@ -209,7 +209,7 @@ async def test_a_worker_that_cannot_finish_leaves_it_to_the_lease(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait at the end has a limit; the mail stays leased, and comes to another worker."""
-    monkeypatch.setattr("router.mail.delivery._GRACE", 0.05)
+    monkeypatch.setattr("router.storage.rounds._GRACE", 0.05)
     mail_id = await office.post()
     async with office.delivering(transport := Held()):
         await until(lambda: transport.begun == 1)
