@@ -102,6 +102,7 @@ class Rooms:
     links: Links
     invoice_links: InvoiceLinks
     use_cases: UseCases
+    passwords: Passwords
     signing_keys: SigningKeys
     rates: Rates
 
@@ -135,9 +136,22 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
         f"https://{settings.platform_domain}",
         forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
     )
-    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, stack)
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, passwords)
     rates = Rates(redis, workers=settings.workers, clock=time.time)
-    return Rooms(directory, folder, keyring, sessions, links, invoice_links, use_cases, signing_keys, rates)
+    return Rooms(
+        directory,
+        folder,
+        keyring,
+        sessions,
+        links,
+        invoice_links,
+        use_cases,
+        passwords,
+        signing_keys,
+        rates,
+    )
 
 
 def join_checker(settings: Settings, storage: Storage) -> Checker:
@@ -168,12 +182,10 @@ def _use_cases(
     invoice_links: InvoiceLinks,
     call_out: CallOut,
     errands: Errands,
-    stack: AsyncExitStack,
+    passwords: Passwords,
 ) -> UseCases:
     """Join what visitors have done for them: signing in, the other ways in, their account."""
     database, bell, outbox = storage.database, storage.bell, Outbox(storage.sealer)
-    passwords = Passwords()
-    stack.callback(passwords.close)
     users = Users(database, bell, passwords)
     counters = 1 if storage.redis else settings.workers
     throttle = Throttle(storage.counters, sessions.addresses, counters=counters)

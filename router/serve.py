@@ -24,6 +24,9 @@ from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.budgets import Budgets
+from router.console.operator_sessions import OperatorSessions
+from router.console.operator_sign_in import OperatorSignIn
+from router.console.operators import Operators
 from router.console.token_finder import TokenFinder
 from router.console.use_cases import UseCases
 from router.edge.answers import Answers
@@ -41,6 +44,7 @@ from router.edge.routes import Routes
 from router.edge.tunnel import Tunnels
 from router.identity.assertion import Assertions
 from router.identity.errands import Errands
+from router.identity.throttling import Throttle
 from router.languages.texts import Languages
 from router.mail.delivery import Delivery, prune
 from router.mail.letters import Letters
@@ -155,7 +159,7 @@ async def _console(
     languages: Languages,
     stack: AsyncExitStack,
 ) -> str:
-    """Serve the API to the edge alone; answer where."""
+    """Serve the operators' pages and the API to the edge alone; answer where."""
     database, bell = storage.database, storage.bell
     registry = Registry(
         database,
@@ -166,9 +170,16 @@ async def _console(
         reserved_slugs=frozenset({settings.admin_name}),
     )
     counters = 1 if storage.redis else settings.workers
+    operators, operator_sessions = Operators(database), OperatorSessions(database)
+    throttle = Throttle(storage.counters, operator_sessions.addresses, counters=counters)
     console = build_console(
         use_cases=UseCases(
             registry=registry,
+            operators=operators,
+            operator_sessions=operator_sessions,
+            operator_sign_in=OperatorSignIn(
+                database, operators, operator_sessions, rooms.passwords, throttle
+            ),
             invitations=rooms.use_cases.invitations,
             invoice_links=rooms.invoice_links,
             users=rooms.use_cases.users,
@@ -178,6 +189,7 @@ async def _console(
         idempotency=Idempotency(database),
         languages=languages,
         public_port=settings.public_port,
+        csrf_key=_derived(storage.keys[0], "console csrf"),
     )
     return await stack.enter_async_context(_on_private_socket(console))
 

@@ -17,6 +17,8 @@ from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
+from router.console.pages.front import API
+from router.console.pages.mounting import mount_pages
 from router.console.problems import problem, problem_of
 from router.errors import RouterError, Unavailable
 from router.storage.auditing import ORIGIN
@@ -51,8 +53,13 @@ def build_console(
     idempotency: Idempotency,
     languages: Languages,
     public_port: int,
+    csrf_key: bytes,
 ) -> web.Application:
-    """Put the console together. ``public_port`` is the HTTPS port as customers see it."""
+    """Put the console together: the API, and the operators' pages.
+
+    ``public_port`` is the HTTPS port as customers see it; ``csrf_key`` (32 octets) is the same on every
+    worker of the fleet.
+    """
     endpoints = (
         InvoiceLinesEndpoint(use_cases.invoice_links, languages, public_port=public_port),
         InvitationsEndpoint(use_cases.invitations, languages),
@@ -60,13 +67,20 @@ def build_console(
         SessionsEndpoint(use_cases.users, use_cases.sessions),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    application.add_routes(Calls(bearer, Access(use_cases.registry), idempotency).routes(endpoints))
+    access = Access(use_cases.registry)
+    application.add_routes(Calls(bearer, access, idempotency).routes(endpoints))
+    mount_pages(application, use_cases, access, csrf_key=csrf_key)
     return application
 
 
 @web.middleware
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the handler answer, tell every failure as a problem, and add the fields every answer carries."""
+    """Let the handler answer, tell every failure as a problem, and add the fields every answer carries.
+
+    What is not the API's is a page, which has its own front (pages/front.py).
+    """
+    if not request.path.startswith(API):
+        return await handler(request)
     request_id = request.headers.get("X-Router-Request-Id", "")
     ORIGIN.set(request.headers.get("X-Router-Client"))
     try:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from router.console.operator_sessions import OperatorSessions
+    from router.console.operator_sign_in import OperatorSignIn
+    from router.console.operators import Operators
     from router.identity.invitations import Invitations
     from router.identity.invoice_links import InvoiceLinks
     from router.identity.sessions import Sessions
@@ -18,6 +21,9 @@ class UseCases:
     """The use cases of the rooms, for pages and API alike."""
 
     registry: Registry
+    operators: Operators
+    operator_sessions: OperatorSessions
+    operator_sign_in: OperatorSignIn
     invitations: Invitations
     invoice_links: InvoiceLinks
     users: Users

@@ -18,6 +18,9 @@ from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.budgets import Budgets
+from router.console.operator_sessions import OperatorSessions
+from router.console.operator_sign_in import OperatorSignIn
+from router.console.operators import Operators
 from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
@@ -166,8 +169,16 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
     budgets = Budgets(MemoryCache(), clock=clock)
     idempotency = Idempotency(database, clock=clock)
     sessions = Sessions(database, None, bell, feed, clock=clock)
+    operators = Operators(database, clock=clock)
+    operator_sessions = OperatorSessions(database, clock=clock)
+    throttle = Throttle(MemoryCache(), operator_sessions.addresses)
     use_cases = UseCases(
         registry=registry,
+        operators=operators,
+        operator_sessions=operator_sessions,
+        operator_sign_in=OperatorSignIn(
+            database, operators, operator_sessions, passwords, throttle, clock=clock
+        ),
         invitations=Invitations(database, bell, Outbox(Sealer([KEY])), links, newcomers, clock=clock),
         invoice_links=invoice_links,
         users=Users(database, bell, passwords, clock=clock),
@@ -179,6 +190,7 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
         idempotency=idempotency,
         languages=Languages.load(),
         public_port=8443,
+        csrf_key=KEY,
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)

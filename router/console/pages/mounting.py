@@ -1,0 +1,52 @@
+"""Which pages there are: each is made here with the use cases that it needs, and mounted at its path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from router.console.pages.account import AccountPage, EndOtherSessionsAction, EndSessionAction
+from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
+from router.console.pages.front import Front
+from router.console.pages.page import Desk
+from router.console.pages.rendering import Pages, environment
+from router.console.pages.static_files import STATIC, StaticFiles
+from router.forms import Csrf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from router.console.access import Access
+    from router.console.pages.page import Page
+    from router.console.use_cases import UseCases
+
+
+def pages_of(desk: Desk, use_cases: UseCases) -> Sequence[Page]:
+    """Make every page."""
+    sign_in = use_cases.operator_sign_in
+    return (
+        HomePage(desk),
+        SignInPage(desk, sign_in),
+        SignOutAction(desk),
+        WelcomePage(desk, sign_in),
+        AccountPage(desk, sign_in),
+        EndSessionAction(desk),
+        EndOtherSessionsAction(desk),
+    )
+
+
+def mount_pages(
+    application: web.Application, use_cases: UseCases, access: Access, *, csrf_key: bytes
+) -> None:
+    """Mount every page, and what stands before them. ``csrf_key`` is the same on every worker."""
+    csrf, static, mounted = Csrf(csrf_key), StaticFiles(), set[str]()
+    shown = Pages(csrf, mounted)
+    desk = Desk(shown, csrf, use_cases.operator_sessions, access)
+    pages = pages_of(desk, use_cases)
+    mounted |= {page.section for page in pages}
+    application[aiohttp_jinja2.APP_KEY] = environment(static)
+    application.middlewares.append(Front(shown).answer)
+    application.add_routes([route for page in pages for route in page.routes()])
+    application.add_routes([web.get(STATIC + "{name}", static.show)])

@@ -1,0 +1,70 @@
+"""What a page's form brings: fields, and files where the page takes some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import BodyPartReader, web
+
+from router.forms import BadForm, read_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was chosen: its name as the browser says it, and its octets."""
+
+    name: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it was sent; a file that was not chosen is not in ``files``."""
+
+    fields: Mapping[str, str]
+    files: Mapping[str, Upload]
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+async def read_sent(request: web.Request, *, octets: int, fields: int) -> Sent:
+    """Read a form, ``multipart/form-data`` (RFC 7578) too. Raises ``BadForm`` as ``read_fields`` does."""
+    if request.content_type != "multipart/form-data":
+        return Sent(await read_fields(request, octets=octets, fields=fields), {})
+    try:
+        return await _parts(request, octets, fields)
+    except (ConnectionError, ValueError, AssertionError, web.RequestPayloadError) as fault:
+        raise BadForm("bad_form", "The form cannot be read, or broke off on its way.", status=400) from fault
+
+
+async def _parts(request: web.Request, octets: int, most: int) -> Sent:
+    fields: dict[str, str] = {}
+    files: dict[str, Upload] = {}
+    left = octets
+    async for part in await request.multipart():
+        name = part.name if isinstance(part, BodyPartReader) else None
+        if not isinstance(part, BodyPartReader) or not name or name in fields or name in files:
+            raise BadForm("bad_form", "The form has a field twice, or one without a name.", status=400)
+        body = await _body(part, left)
+        left -= len(body)
+        if part.filename is None:
+            fields[name] = body.decode("utf-8")
+        elif part.filename or body:
+            files[name] = Upload(part.filename[:200], body)
+        if len(fields) + len(files) > most:
+            raise BadForm("bad_form", "The form has too many fields.", status=400)
+    return Sent(fields, files)
+
+
+async def _body(part: BodyPartReader, most: int) -> bytes:
+    body = bytearray()
+    while chunk := await part.read_chunk():
+        body += chunk
+        if len(body) > most:
+            raise BadForm("form_too_large", "The form is too long.", status=413)
+    return bytes(body)
