@@ -31,6 +31,7 @@ from router.identity.links import Links
 from router.identity.newcomers import Newcomers
 from router.identity.passwords import Passwords
 from router.identity.sessions import Sessions
+from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
