@@ -17,7 +17,7 @@ from router.identity.sessions import key_of
 from router.storage.bell import PollBell
 from router.storage.database import Database
 from router.storage.key_file import read_or_create_keys
-from router.storage.schema import claims, new_id, sessions, tenants, users
+from router.storage.schema import claims, memberships, new_id, sessions, tenants, users
 from router.storage.sealing import Sealer
 
 if TYPE_CHECKING:
@@ -72,15 +72,18 @@ def _add_tenants(connection: Connection, slugs: Sequence[str]) -> list[str]:
 
 
 def _add_visitor(connection: Connection, tenant: str) -> str:
-    """Sign the tenant's user in; return the token."""
+    """Sign the tenant's user in, for the one customer there is; return the token."""
     user = _template(connection, users) | {"id": new_id("usr"), "tenant_id": tenant}
+    member = _template(connection, memberships) | {"user_id": user["id"]}
     connection.execute(insert(users).values(user))
+    connection.execute(insert(memberships).values(member))
     token, now = secrets.token_urlsafe(32), int(time.time())
     session = {
         "key": key_of(token),
         "id": new_id("ses"),
         "tenant_id": tenant,
         "user_id": user["id"],
+        "customer": member["customer"],
         "signed_in_at": now,
         "seen_at": now,
         "expires_at": now + _DAY,
