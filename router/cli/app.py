@@ -15,13 +15,15 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from router.cli import certificate, domain, keys, mail, tenant, theme, token, user
+from router.cli.apply import apply, export
 from router.cli.demo import demo
 from router.cli.explain import explain
+from router.cli.importing import import_
 from router.cli.migrate import migrate
-from router.cli.output import EXIT_CODES, Exit, complain, exit_for
+from router.cli.output import EXIT_CODES, BadFile, Exit, Record, complain, exit_for
 from router.cli.serve import serve
 from router.cli.settings import settings
-from router.errors import RouterError, Unavailable
+from router.errors import BadInput, RouterError, Unavailable
 
 _INTERRUPTED: Final = 130
 
@@ -46,6 +48,9 @@ app.command(token.app)
 app.command(mail.app)
 app.command(keys.app)
 app.command(explain)
+app.command(export)
+app.command(apply)
+app.command(import_, name="import")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as fault:
         return _usage(str(fault), _asked_for(tokens), as_json=as_json)
     except RouterError as fault:
-        complain(fault.code, fault.sentence, as_json=as_json, cause=_told_cause(fault))
-        return exit_for(fault)
+        return _failed(fault, as_json=as_json)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -67,6 +71,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     return result if isinstance(result, int) else Exit.OK
+
+
+def _failed(fault: RouterError, *, as_json: bool) -> int:
+    faults: Sequence[Record] = ()
+    lines: Sequence[str] = ()
+    if isinstance(fault, BadFile):
+        faults, lines = fault.details, fault.lines
+    elif isinstance(fault, BadInput) and fault.further:
+        faults = [
+            {"field": each.field, "code": each.code, "sentence": each.sentence} for each in fault.faults
+        ]
+        lines = [each.sentence for each in fault.further]
+    cause = _told_cause(fault)
+    complain(fault.code, fault.sentence, as_json=as_json, cause=cause, faults=faults, lines=lines)
+    return exit_for(fault)
 
 
 def _told_cause(fault: RouterError) -> BaseException | None:

@@ -13,6 +13,7 @@ from router.errors import BadInput
 from router.languages.choice import parse_language
 from router.portal.theme import theme_exists
 from router.tenants.branding import BrandingForm
+from router.tenants.form import Offered
 from router.tenants.pictures import MAX_UPLOAD
 from router.tenants.tenant import Branding, Image
 
@@ -83,6 +84,16 @@ def described(branding: Branding) -> dict[str, object]:
 def told(branding: Branding) -> dict[str, object]:
     """Tell people of what is there."""
     return {name: value for name, value in described(branding).items() if value}
+
+
+def offered(themes_dir: Path | None, languages_dir: Path | None) -> Offered:
+    """Say which themes and languages there are to choose from."""
+    from router.languages.texts import Languages  # noqa: PLC0415 - as below
+    from router.portal.themes import Themes  # noqa: PLC0415 - as below
+
+    themes = Themes.load(themes_dir, Languages.load(languages_dir))
+    spoken = {code for theme in themes for code in theme.languages.codes}
+    return Offered(frozenset(theme.name for theme in themes), frozenset(spoken))
 
 
 def _check_theme(name: str, themes_dir: Path | None, languages_dir: Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Final
@@ -36,12 +37,15 @@ class Exit(IntEnum):
     CONFLICT = 5
     UNAVAILABLE = 6
     TIMED_OUT = 7  # what was waited for did not come
+    PENDING = 8  # --check: something is to be done
+    UNCONFIRMED = 9  # somebody said no, or nobody could be asked
 
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 explain, domain verify, theme check or keys found something wrong; 2 usage; "
-    "3 bad input or settings; 4 not found; 5 conflict; 6 unavailable (database, Redis, disk); "
-    "7 domain wait or certificate upload --wait waited in vain."
+    "Exit codes: 0 done; 1 explain, domain verify, theme check or keys found something wrong, or import left "
+    "lines out; 2 usage; 3 bad input or settings; 4 not found; 5 conflict; 6 unavailable (database, Redis, "
+    "disk, the server); 7 domain wait or certificate upload --wait waited in vain; "
+    "8 --check found something to do; 9 not confirmed."
 )
 
 _EXITS: Final[Sequence[tuple[type[RouterError], Exit]]] = (
@@ -57,17 +61,61 @@ class Usage(RouterError):  # noqa: N818 - named as its family is, after what hap
     """The options contradict one another, or one is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """What is wrong where in a file: the line counted from 1, the place as in ``tenants[3].theme_colour``."""
+
+    line: int
+    where: str
+    code: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.where}: {self.sentence} ({self.code})"
+
+
+class BadFile(BadInput):
+    """A file has faults, and nothing was changed."""
+
+    def __init__(self, file: str, found: Sequence[FileFault]) -> None:
+        many = "one fault" if len(found) == 1 else f"{len(found)} faults"
+        super().__init__("bad_file", f"{file} has {many}: nothing was changed.")
+        self.found = tuple(found)
+
+    @property
+    def lines(self) -> list[str]:
+        """The faults for people, one a line."""
+        return [str(fault) for fault in self.found]
+
+    @property
+    def details(self) -> list[Record]:
+        """The faults for programs."""
+        return [asdict(fault) for fault in self.found]
+
+
 def exit_for(fault: RouterError) -> Exit:
     """Find the exit code that tells a script what kind of failure it was."""
     return next((code for kind, code in _EXITS if isinstance(fault, kind)), Exit.USAGE)
 
 
-def complain(code: str, sentence: str, *, as_json: bool, cause: BaseException | None = None) -> None:
-    """Tell what went wrong, on standard error; a person at a terminal also gets to know the cause."""
+def complain(
+    code: str,
+    sentence: str,
+    *,
+    as_json: bool,
+    cause: BaseException | None = None,
+    faults: Sequence[Record] = (),
+    lines: Sequence[str] = (),
+) -> None:
+    """Tell what went wrong, on standard error; a person at a terminal also gets to know the cause.
+
+    Where it is several things, ``faults`` are for programs and ``lines`` for people.
+    """
     if as_json:
-        print(_json({"error": {"code": code, "sentence": sentence}}), file=sys.stderr)
+        error = {"code": code, "sentence": sentence} | ({"faults": list(faults)} if faults else {})
+        print(_json({"error": error}), file=sys.stderr)
         return
-    print(f"Error: {sentence}", file=sys.stderr)
+    print(f"Error: {sentence}", *lines, sep="\n  ", file=sys.stderr)
     if cause is not None:
         # The driver's own words alone: SQLAlchemy's hold the statement and its parameters.
         origin = getattr(cause, "orig", None) or cause

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from router.identity.sessions import Sessions
     from router.identity.users import Users
     from router.tenants.domains import Domains
+    from router.tenants.form import Offered
+    from router.tenants.wishes import Wishes
 
 _NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
 _VERSIONS: Final = table("alembic_version", column("version_num"))
@@ -54,6 +56,17 @@ class Stores:
     @cached_property
     def registry(self) -> Registry:
         """The tenants."""
+        return self._registry(None)
+
+    @cached_property
+    def wishes(self) -> Wishes:
+        """Many tenants at once; the themes and languages that they name are looked for."""
+        from router.cli.branding import offered  # noqa: PLC0415 - most commands read no themes
+        from router.tenants.wishes import Wishes  # noqa: PLC0415 - the same
+
+        return Wishes(self._registry(offered(self.settings.themes_dir, self.settings.languages_dir)))
+
+    def _registry(self, offered: Offered | None) -> Registry:
         return Registry(
             self.database,
             self.bell,
@@ -61,6 +74,7 @@ class Stores:
             allow_private_upstreams=self.settings.allow_private_upstreams,
             has_default_upstreams=bool(self.settings.default_upstreams),
             reserved_slugs=frozenset({self.settings.admin_name}),
+            offered=offered,
         )
 
     @cached_property

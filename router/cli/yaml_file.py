@@ -80,7 +80,7 @@ class _Reader:
             raise _fault("a tag (!) is not read", event.start_mark)
         if len(path) > _DEEPEST:
             raise _fault("it is nested too deeply", event.start_mark)
-        self._lines.setdefault(path, event.start_mark.line + 1)
+        self._lines.setdefault(path, _line(event))
         match event:
             case yaml.MappingStartEvent():
                 return self._read_mapping(path)
@@ -102,7 +102,7 @@ class _Reader:
                 raise _fault("a name is a plain text", key.start_mark)
             if key.value in found:
                 raise _fault(f"“{key.value[:60]}” stands here a second time", key.start_mark)
-            self._lines[(*path, key.value)] = key.start_mark.line + 1
+            self._lines[(*path, key.value)] = _line(key)
             found[key.value] = self._read(next(self._events), (*path, key.value))
         return found
 
@@ -111,6 +111,10 @@ def _read_scalar(event: yaml.ScalarEvent) -> Any:  # noqa: ANN401 - YAML is anyt
     if event.style in _QUOTED:
         return event.value
     return int(event.value) if _NUMBER.fullmatch(event.value) else _WORDS.get(event.value, event.value)
+
+
+def _line(event: Any) -> int:  # noqa: ANN401 - of either parser
+    return int(event.start_mark.line) + 1
 
 
 def _fault(what: str, mark: Any) -> BadInput:  # noqa: ANN401 - of either parser, or none
