@@ -11,18 +11,14 @@ import asyncio
 import hashlib
 import json
 import secrets
-import socket
 import time
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import structlog
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from router.identity.assertion import sign_jwt
+from router.outgoing import NoAnswer, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,14 +36,6 @@ LIMIT: Final = 4096
 
 PAUSES: Final = (1.0, 3.0)
 """Seconds before a question without an answer is asked again."""
-
-
-class _NoAnswer(Exception):  # noqa: N818 - named after what happened
-    """The backend said neither yes nor no; ``again`` is whether asking again makes sense."""
-
-    def __init__(self, cause: str, *, again: bool) -> None:
-        super().__init__(cause)
-        self.again = again
 
 
 class CallOut:
@@ -68,8 +56,7 @@ class CallOut:
     ) -> None:
         self._keys = keys
         self._issuer = issuer
-        self._forbidden = forbidden
-        self._timeout = timeout
+        self._outgoing = Outgoing(forbidden, timeout=timeout)
         self._pauses = pauses
         self._clock = clock
 
@@ -88,7 +75,7 @@ class CallOut:
         for pause in (*self._pauses, None):
             try:
                 return await self._ask(tenant.registration_check, body)
-            except _NoAnswer as fault:
+            except NoAnswer as fault:
                 host = URL(tenant.registration_check).host
                 _log.warning("registration check failed", tenant=tenant.slug, host=host, cause=str(fault))
                 if pause is None or not fault.again:
@@ -99,36 +86,11 @@ class CallOut:
     async def _ask(self, url: str, body: bytes) -> bool:
         headers = {
             "Accept": "application/json",
-            "Accept-Encoding": "identity",
             "Authorization": f"Bearer {self._token(url, body)}",
             "Content-Type": "application/json",
-            "User-Agent": "tenant-router",
         }
-        timeout = aiohttp.ClientTimeout(total=self._timeout)
-        try:
-            async with (
-                aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(resolver=_Resolver(self._forbidden)),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                    timeout=timeout,
-                ) as client,
-                client.post(self._allowed(url), data=body, headers=headers, allow_redirects=False) as answer,
-            ):
-                return _verdict(answer.status, await _bounded(answer))
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise _NoAnswer(type(fault).__name__, again=True) from fault
-
-    def _allowed(self, url: str) -> URL:
-        """Refuse an address that stands in the URL itself: nobody resolves it."""
-        parsed = URL(url, encoded=True)
-        try:
-            address = str(ip_address(parsed.host or ""))
-        except ValueError:
-            return parsed
-        if self._forbidden is not None and self._forbidden(address):
-            raise _NoAnswer("its address is not allowed", again=False)
-        return parsed
+        answer = await self._outgoing.post(url, body, headers, most=LIMIT)
+        return _verdict(answer.status, answer.body)
 
     def _token(self, url: str, body: bytes) -> str:
         now = self._clock()
@@ -143,47 +105,14 @@ class CallOut:
         return sign_jwt(self._keys.current(now), claims)
 
 
-class _Resolver(AbstractResolver):
-    """Resolves a host now, and to allowed addresses alone: what a name leads to may have changed."""
-
-    def __init__(self, forbidden: Callable[[str], bool] | None) -> None:
-        self._inner = ThreadedResolver()
-        self._forbidden = forbidden
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        allowed = [
-            each
-            for each in found
-            if self._forbidden is None or not self._forbidden(each["host"].partition("%")[0])
-        ]
-        if not allowed:
-            raise _NoAnswer("its addresses are not allowed", again=False)
-        return allowed
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    read = b""
-    async for chunk in answer.content.iter_chunked(LIMIT):
-        read += chunk
-        if len(read) > LIMIT:
-            raise _NoAnswer("its answer is too long", again=False)
-    return read
-
-
 def _verdict(status: int, body: bytes) -> bool:
     if status != 200:  # noqa: PLR2004 - OK (RFC 9110 section 15.3.1)
-        raise _NoAnswer(f"it answered {status}", again=status in (408, 429) or status >= 500)  # noqa: PLR2004
+        raise NoAnswer(f"it answered {status}", again=status in (408, 429) or status >= 500)  # noqa: PLR2004
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
         said = None
     belongs = said.get("belongs") if isinstance(said, dict) else None
     if not isinstance(belongs, bool):
-        raise _NoAnswer("its answer is not {“belongs”: true or false}", again=False)
+        raise NoAnswer("its answer is not {“belongs”: true or false}", again=False)
     return belongs
