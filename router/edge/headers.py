@@ -18,7 +18,7 @@ from router.identity.session import COOKIE
 from router.languages.choice import LANGUAGE_COOKIE
 
 SESSION_COOKIE: Final = COOKIE.encode()
-OWN_COOKIE_PREFIX: Final = b"__Host-portal-"
+OWN_COOKIE_PREFIXES: Final = (b"__Host-portal-", b"__Host-console-")
 
 Header = tuple[bytes, bytes]
 """A field as it was sent: name and value."""
@@ -195,7 +195,8 @@ def allowed_trailers(trailers: list[Header], verdicts: _Verdicts) -> list[Header
 
 _SESSION_TOKEN = re.compile(rb"(?:^|;)[ \t]*" + SESSION_COOKIE + rb"[ \t]*=([^;]*)")
 _LANGUAGE = re.compile(rb"(?:^|;)[ \t]*" + LANGUAGE_COOKIE.encode() + rb"=([A-Za-z-]{2,12})(?=[ \t]*(?:;|$))")
-_OWN_COOKIE = re.compile(rb"(?:^|;)[ \t]*" + OWN_COOKIE_PREFIX + rb"[^;]*")
+_OWN_COOKIE = re.compile(rb"(?:^|;)[ \t]*(?:" + rb"|".join(OWN_COOKIE_PREFIXES) + rb")[^;]*")
+_OWN_COOKIES_IN_ANY_CASE = tuple(prefix.lower() for prefix in OWN_COOKIE_PREFIXES)
 
 
 def session_token(cookies: bytes) -> str | None:
@@ -235,7 +236,7 @@ def may_set_cookie(value: bytes, platform_domain: bytes) -> bool:
     """
     pair, *attributes = value.split(b";")
     name = pair.partition(b"=")[0].strip(b" \t").lower()
-    if name.startswith(OWN_COOKIE_PREFIX.lower()) or not name:
+    if name.startswith(_OWN_COOKIES_IN_ANY_CASE) or not name:
         return False
     for attribute in attributes:
         key, _, domain = attribute.partition(b"=")

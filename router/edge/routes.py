@@ -81,10 +81,11 @@ class Routes:
         return Route(self._portal, named + self._own_lines(visit), cookies, tenant, _own_way(tenant))
 
     def to_console(self, visit: Visit) -> Route | Refuse:
-        """To the console, which so far knows no cookies."""
+        """To the console, which sees its own cookies: they are for its hostname alone."""
         if visit.body > _CONSOLE_WAY.max_body:
             return Refuse(413, "body_too_large", close=True)
-        return Route(self._console, self._own_lines(visit), None, None, _CONSOLE_WAY)
+        cookies = visit.cookies.line if visit.cookies is not None else None
+        return Route(self._console, self._own_lines(visit), cookies, None, _CONSOLE_WAY)
 
     def to_upstream(
         self, tenant: Tenant, session: Session | None, visit: Visit, now: float

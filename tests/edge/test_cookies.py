@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router.edge.headers import (
-    OWN_COOKIE_PREFIX,
+    OWN_COOKIE_PREFIXES,
     SESSION_COOKIE,
     may_set_cookie,
     session_token,
@@ -30,6 +30,7 @@ PAIRS = st.sampled_from(
         f"{OURS} =odd",
         f"\t{OURS}=tab",
         "__Host-portal-csrf=c",
+        "__Host-console-session=s",
         "__host-portal-session=lower",
         "a=1",
         "b=2=3",
@@ -111,6 +112,7 @@ def test_connection_cookie_is_anonymous() -> None:
         (f"a=1; {OURS}=abc; b=2", "a=1; b=2"),
         (f"a=1;{OURS}=abc;b=2", "a=1;b=2"),
         (f"a=1; {OURS}=x; {OURS}=y; __Host-portal-csrf=z; b=2", "a=1; b=2"),
+        ("a=1; __Host-console-session=x; __Host-console-csrf=y; b=2", "a=1; b=2"),
         (f"a=1; {OURS}; b=2", "a=1; b=2"),
         (f"a={OURS}; b=2", f"a={OURS}; b=2"),
         ("", ""),
@@ -131,7 +133,7 @@ def pairs(line: bytes) -> list[bytes]:
 def test_no_cookie_of_ours_in_any_line(line: bytes) -> None:
     """Of any line nothing of ours is left, everything else is, and a token is a lone session cookie's."""
     passed_on = without_own_cookies(line)
-    assert pairs(passed_on) == [pair for pair in pairs(line) if not pair.startswith(OWN_COOKIE_PREFIX)]
+    assert pairs(passed_on) == [pair for pair in pairs(line) if not pair.startswith(OWN_COOKIE_PREFIXES)]
     names = [pair.partition(b"=")[0].rstrip(b" \t") for pair in pairs(line) if b"=" in pair]
     assert (session_token(line) is not None) == (names.count(SESSION_COOKIE) == 1)
 
@@ -165,6 +167,8 @@ def test_an_upstream_sets_its_own_cookies(value: bytes) -> None:
     [
         pytest.param(b"__Host-portal-session=evil; Path=/; Secure", id="our session"),
         pytest.param(b"__Host-portal-csrf=evil", id="our csrf"),
+        pytest.param(b"__Host-console-session=evil; Path=/; Secure", id="the console's session"),
+        pytest.param(b"__host-CONSOLE-x=evil", id="the console's, in other letters"),
         pytest.param(b"__HOST-Portal-Session=evil", id="in another case"),
         pytest.param(b" \t__Host-portal-session =evil", id="with spaces"),
         pytest.param(b"__Host-portal-session", id="without a value"),
@@ -201,5 +205,6 @@ def test_a_cookie_that_passes_is_not_ours(value: bytes, attributes: list[bytes])
     """Whatever the value, what passes neither begins as ours nor names the platform."""
     cookie = b";".join([value, *attributes])
     if may_set_cookie(cookie, PLATFORM):
-        assert not value.strip(b" \t").lower().startswith(OWN_COOKIE_PREFIX.lower())
+        name = value.strip(b" \t").lower()
+        assert not name.startswith(tuple(prefix.lower() for prefix in OWN_COOKIE_PREFIXES))
         assert b" Domain =\tportal.example" not in attributes

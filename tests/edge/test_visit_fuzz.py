@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.edge.framing import CHUNKED
-from router.edge.headers import OWN_COOKIE_PREFIX
+from router.edge.headers import OWN_COOKIE_PREFIXES
 from router.edge.visit import MAX_FIELDS, Refused, Visit, read_visit
 from tests.edge.heads import HOST, arrival, head, networks
 
@@ -80,7 +80,7 @@ def check(octets: bytes) -> Visit | None:
         assert VALUE.fullmatch(value)
         assert not OURS.fullmatch(name)
         assert name.lower() not in FRAMING
-    assert visit.cookies is None or not visit.cookies.passed_on.startswith(OWN_COOKIE_PREFIX)
+    assert visit.cookies is None or not visit.cookies.passed_on.startswith(OWN_COOKIE_PREFIXES)
     return visit
 
 
