@@ -28,6 +28,7 @@ from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
 from router.console.token_finder import TokenFinder
+from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
@@ -60,6 +61,10 @@ from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
 from router.rooms import Rooms, Storage, join_checker, join_expiry, join_rooms, open_storage
+from router.storage.audit_trail import LEASE, LEASE_LIFE, AuditTrail
+from router.storage.audit_trail import prune as prune_audit
+from router.storage.leases import Lease
+from router.storage.schema import new_id
 from router.storage.traffic import TrafficClerk, TrafficLog
 from router.storage.workers import Workers
 from router.tenants.registry import Registry
@@ -130,6 +135,9 @@ def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms:
     tasks.start(rooms.signing_keys.run(), name="signing keys")
     tasks.start(rooms.rates.run(), name="rates of visits")
     tasks.start(prune(Queue(storage.database)), name="old mails")
+    lease = Lease(storage.database, LEASE, new_id("wrk"), life=LEASE_LIFE)
+    trail = AuditTrail(storage.database)
+    tasks.start(prune_audit(trail, lease, settings.audit_days), name="old lines of the audit")
     tasks.start(Idempotency(storage.database).run(), name="old idempotency keys")
     tasks.start(join_checker(settings, storage).run(), name="domain checks")
 
@@ -184,6 +192,8 @@ async def _console(
             invoice_links=rooms.invoice_links,
             users=rooms.use_cases.users,
             sessions=rooms.sessions,
+            tokens=Tokens(database, bell),
+            audit_trail=AuditTrail(database),
         ),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         idempotency=Idempotency(database),

@@ -12,10 +12,12 @@ import structlog
 from aiohttp import web
 
 from router.console.access import Access
+from router.console.api.audit import AuditEndpoint
 from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
+from router.console.api.tokens import TokensEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
 from router.console.pages.front import API
 from router.console.pages.mounting import mount_pages
@@ -60,14 +62,16 @@ def build_console(
     ``public_port`` is the HTTPS port as customers see it; ``csrf_key`` (32 octets) is the same on every
     worker of the fleet.
     """
+    access = Access(use_cases.registry)
     endpoints = (
         InvoiceLinesEndpoint(use_cases.invoice_links, languages, public_port=public_port),
         InvitationsEndpoint(use_cases.invitations, languages),
         UsersEndpoint(use_cases.users),
         SessionsEndpoint(use_cases.users, use_cases.sessions),
+        TokensEndpoint(use_cases.tokens, access),
+        AuditEndpoint(use_cases.audit_trail),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    access = Access(use_cases.registry)
     application.add_routes(Calls(bearer, access, idempotency).routes(endpoints))
     mount_pages(application, use_cases, access, csrf_key=csrf_key)
     return application

@@ -106,6 +106,10 @@ class Tokens:
         async with self._database.read() as connection:
             return [read_token(row) for row in await connection.execute(found)]
 
+    def state(self, token: Token) -> str:
+        """What a token is now: ``valid``, ``expired`` or ``revoked``."""
+        return token.state(self._clock())
+
     async def page(
         self, tenant_id: str | None, *, most: int, after: tuple[int, str] | None = None
     ) -> Sequence[Token]:

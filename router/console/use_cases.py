@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from router.console.operator_sessions import OperatorSessions
     from router.console.operator_sign_in import OperatorSignIn
     from router.console.operators import Operators
+    from router.console.tokens import Tokens
     from router.identity.invitations import Invitations
     from router.identity.invoice_links import InvoiceLinks
     from router.identity.sessions import Sessions
     from router.identity.users import Users
+    from router.storage.audit_trail import AuditTrail
     from router.tenants.registry import Registry
 
 
@@ -28,3 +30,5 @@ class UseCases:
     invoice_links: InvoiceLinks
     users: Users
     sessions: Sessions
+    tokens: Tokens
+    audit_trail: AuditTrail

@@ -35,6 +35,7 @@ from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
+from router.storage.audit_trail import AuditTrail
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed
@@ -184,6 +185,8 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
         invoice_links=invoice_links,
         users=Users(database, bell, passwords, clock=clock),
         sessions=sessions,
+        tokens=tokens,
+        audit_trail=AuditTrail(database),
     )
     application = build_console(
         use_cases=use_cases,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from aiohttp import web
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _OWN_CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
 
 
@@ -55,6 +57,19 @@ Language = Annotated[
     AfterValidator(_by(parse_language)),
     Field(description="A language's code.", examples=["de", "de-AT"]),
 ]
+
+
+def _printable(raw: str) -> str:
+    if _CONTROLS.search(raw):
+        sentence = "This is a text of one line: no control characters."
+        raise PydanticCustomError("not_printable", "{sentence}", {"sentence": sentence})
+    return raw
+
+
+Printable = Annotated[
+    str, AfterValidator(_printable), Field(json_schema_extra={"pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"})
+]
+"""A text of one line, as both databases can store and compare it."""
 
 
 async def read_octets(request: web.Request, most: int) -> bytes:

@@ -45,7 +45,8 @@ class Operation:
     the platform itself. ``versioned`` changes come with ``If-Match``, and their answers with an ``ETag``.
     ``creates`` says that the same call twice would make two of it: such calls may carry an Idempotency-Key.
     ``octets`` says that the body is no JSON but octets as they are, such as a picture; ``most`` is how many a
-    body has at most. ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an answer in pieces.
+    body has at most. ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an
+    answer in pieces.
     ``fails`` are the codes of its own that it answers, beyond those that every such operation has: each with
     its status before it (``"409 slug_taken"``); without one, it is 404 for ``…_not_found`` and ``no_such_…``,
     and 422 for all others.

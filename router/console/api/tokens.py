@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
 from router.console.access import Forbidden
-from router.console.api.bodies import Body
+from router.console.api.bodies import Body, Printable
 from router.console.api.lists import Paging, piece, place_of
 from router.console.api.operation import Call, Operation, Reply
 from router.console.scopes import PLATFORMS_OWN, Scope
@@ -17,8 +16,6 @@ from router.console.tokens import MAX_DAYS
 from router.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from router.console.access import Access
     from router.console.tokens import Token, Tokens
 
@@ -28,7 +25,7 @@ class TokenWish(Body):
 
     name: str = Field(description="What it is for, in words.", examples=["Billing system"])
     scopes: Annotated[list[Scope], Field(min_length=1)] = Field(description="What it may do.")
-    tenant: str | None = Field(None, description="The short name of the tenant it speaks for.")
+    tenant: Printable | None = Field(None, description="The short name of the tenant it speaks for.")
     days: int = Field(365, ge=1, le=MAX_DAYS, description="How long it lives.")
 
 
@@ -63,10 +60,9 @@ class TokenList(BaseModel):
 class TokensEndpoint:
     """Manages tokens."""
 
-    def __init__(self, tokens: Tokens, access: Access, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, tokens: Tokens, access: Access) -> None:
         self._tokens = tokens
         self._access = access
-        self._clock = clock
 
     def operations(self) -> tuple[Operation, ...]:
         """Say what can be done."""
@@ -111,8 +107,7 @@ class TokensEndpoint:
         after = (int(place[0]), str(place[1])) if place is not None else None
         found = await self._tokens.page(call.principal.tenant_id, most=query.limit + 1, after=after)
         rows, following = piece(found, query.limit, lambda token: (token.created_at, token.id))
-        now = self._clock()
-        items = [TokenTold.model_validate(_told(token, now)) for token in rows]
+        items = [TokenTold.model_validate(self._told(token)) for token in rows]
         return Reply(TokenList(items=items, next=following))
 
     async def _add(self, call: Call[TokenWish, None]) -> Reply:
@@ -130,27 +125,26 @@ class TokensEndpoint:
         secret, made = await self._tokens.add(
             wish.name, wish.scopes, days=wish.days, tenant_id=tenant_id, actor=call.actor
         )
-        return Reply(TokenMade.model_validate({**_told(made, self._clock()), "token": secret}))
+        return Reply(TokenMade.model_validate({**self._told(made), "token": secret}))
 
     async def _revoke(self, call: Call[None, None]) -> Reply:
         """It opens nothing any more; again is no fault. A token may revoke itself."""
         await self._tokens.revoke(call.path["id"], actor=call.actor, tenant_id=call.principal.tenant_id)
         return Reply()
 
-
-def _told(token: Token, now: float) -> dict[str, object]:
-    return {
-        "id": token.id,
-        "name": token.name,
-        "tenant": token.slug,
-        "scopes": list(token.scopes),
-        "state": token.state(now),
-        "created_by": token.created_by,
-        "created_at": _moment(token.created_at),
-        "expires_at": _moment(token.expires_at),
-        "last_used_at": _moment(token.last_used_at),
-        "revoked_at": _moment(token.revoked_at),
-    }
+    def _told(self, token: Token) -> dict[str, object]:
+        return {
+            "id": token.id,
+            "name": token.name,
+            "tenant": token.slug,
+            "scopes": list(token.scopes),
+            "state": self._tokens.state(token),
+            "created_by": token.created_by,
+            "created_at": _moment(token.created_at),
+            "expires_at": _moment(token.expires_at),
+            "last_used_at": _moment(token.last_used_at),
+            "revoked_at": _moment(token.revoked_at),
+        }
 
 
 def _moment(at: int | None) -> datetime | None:
