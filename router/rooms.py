@@ -45,6 +45,7 @@ from router.storage.sealing import Sealer
 from router.tenants.checker import LEASE, LEASE_LIFE, Checker
 from router.tenants.checks import Checks
 from router.tenants.directory import Directory
+from router.tenants.domains import Domains
 from router.tenants.upstream_address import refused
 from router.tenants.verify import Verifier
 
@@ -156,16 +157,24 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
 
 def join_checker(settings: Settings, storage: Storage) -> Checker:
     """Make what looks for the proof of domains: one worker of the fleet does at a time."""
-    database = storage.database
-    checks = Checks(
-        database,
+    lease = Lease(storage.database, LEASE, new_id("wrk"), life=LEASE_LIFE)
+    return Checker(storage.database, storage.feed, _checks(settings, storage), lease)
+
+
+def join_domains(settings: Settings, storage: Storage) -> Domains:
+    """Make what operators do to claims."""
+    checks = _checks(settings, storage)
+    return Domains(storage.database, storage.bell, checks, platform_domain=settings.platform_domain)
+
+
+def _checks(settings: Settings, storage: Storage) -> Checks:
+    return Checks(
+        storage.database,
         storage.bell,
         Verifier(settings.domain_resolvers or settings.resolvers),
         Notices(Outbox(storage.sealer), settings.operators_email),
         platform_domain=settings.platform_domain,
     )
-    lease = Lease(database, LEASE, new_id("wrk"), life=LEASE_LIFE)
-    return Checker(database, storage.feed, checks, lease)
 
 
 def join_expiry(settings: Settings, storage: Storage, rooms: Rooms) -> Expiry:

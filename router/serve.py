@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from router.certificates.deployment import Deployment
+from router.certificates.standings import Standings
+from router.certificates.uploads import Uploads
+from router.certificates.vault import Vault
 from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
@@ -60,13 +63,14 @@ from router.portal.images import Images
 from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
-from router.rooms import Rooms, Storage, join_checker, join_expiry, join_rooms, open_storage
+from router.rooms import Rooms, Storage, join_checker, join_domains, join_expiry, join_rooms, open_storage
 from router.storage.audit_trail import LEASE, LEASE_LIFE, AuditTrail
 from router.storage.audit_trail import prune as prune_audit
 from router.storage.leases import Lease
 from router.storage.schema import new_id
 from router.storage.traffic import TrafficClerk, TrafficLog
 from router.storage.workers import Workers
+from router.tenants.form import Offered
 from router.tenants.registry import Registry
 from router.tenants.rows import tenant_by_id
 from router.tenants.upstream_address import default_upstreams, refused
@@ -91,11 +95,14 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         errands = await stack.enter_async_context(Errands())
         rooms = join_rooms(settings, storage, errands, stack)
         languages = Languages.load(settings.languages_dir)
-        renderer = Renderer(Themes.load(settings.themes_dir, languages))
+        themes = Themes.load(settings.themes_dir, languages)
+        renderer = Renderer(themes)
         portal_socket, error_pages = await _portal(storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
-        console_socket = await _console(settings, storage, rooms, tokens, languages, stack)
+        console_socket = await _console(
+            settings, storage, rooms, tokens, languages, _offered(themes), stack
+        )
         health = _health(storage)
         delivery = _delivery(settings, storage, renderer, health)
         planes = (portal_socket, console_socket)
@@ -165,6 +172,7 @@ async def _console(
     rooms: Rooms,
     tokens: TokenFinder,
     languages: Languages,
+    offered: Offered,
     stack: AsyncExitStack,
 ) -> str:
     """Serve the operators' pages and the API to the edge alone; answer where."""
@@ -176,7 +184,9 @@ async def _console(
         allow_private_upstreams=settings.allow_private_upstreams,
         has_default_upstreams=bool(settings.default_upstreams),
         reserved_slugs=frozenset({settings.admin_name}),
+        offered=offered,
     )
+    vault = Vault(database, bell, storage.sealer)
     counters = 1 if storage.redis else settings.workers
     operators, operator_sessions = Operators(database), OperatorSessions(database)
     throttle = Throttle(storage.counters, operator_sessions.addresses, counters=counters)
@@ -192,6 +202,10 @@ async def _console(
             invoice_links=rooms.invoice_links,
             users=rooms.use_cases.users,
             sessions=rooms.sessions,
+            domains=join_domains(settings, storage),
+            vault=vault,
+            uploads=Uploads(database, vault),
+            standings=Standings(database),
             tokens=Tokens(database, bell),
             audit_trail=AuditTrail(database),
         ),
@@ -202,6 +216,12 @@ async def _console(
         csrf_key=_derived(storage.keys[0], "console csrf"),
     )
     return await stack.enter_async_context(_on_private_socket(console))
+
+
+def _offered(themes: Themes) -> Offered:
+    """Say what operators may choose of the looks."""
+    spoken = {code for theme in themes for code in theme.languages.codes}
+    return Offered(frozenset(theme.name for theme in themes), frozenset(spoken))
 
 
 def _delivery(settings: Settings, storage: Storage, renderer: Renderer, health: Health) -> Delivery | None:

@@ -18,6 +18,7 @@ from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.tokens import TokensEndpoint
+from router.console.api.tenants import TenantsEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
 from router.console.pages.front import API
 from router.console.pages.mounting import mount_pages
@@ -68,6 +69,7 @@ def build_console(
         InvitationsEndpoint(use_cases.invitations, languages),
         UsersEndpoint(use_cases.users),
         SessionsEndpoint(use_cases.users, use_cases.sessions),
+        TenantsEndpoint(use_cases.registry, public_port=public_port),
         TokensEndpoint(use_cases.tokens, access),
         AuditEndpoint(use_cases.audit_trail),
     )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from router.certificates.standings import Standings
+    from router.certificates.uploads import Uploads
+    from router.certificates.vault import Vault
     from router.console.operator_sessions import OperatorSessions
     from router.console.operator_sign_in import OperatorSignIn
     from router.console.operators import Operators
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from router.identity.sessions import Sessions
     from router.identity.users import Users
     from router.storage.audit_trail import AuditTrail
+    from router.tenants.domains import Domains
     from router.tenants.registry import Registry
 
 
@@ -30,5 +34,9 @@ class UseCases:
     invoice_links: InvoiceLinks
     users: Users
     sessions: Sessions
+    domains: Domains
+    vault: Vault
+    uploads: Uploads
+    standings: Standings
     tokens: Tokens
     audit_trail: AuditTrail

@@ -14,6 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
 from yarl import URL
 
+from router.certificates.standings import Standings
+from router.certificates.uploads import Uploads
+from router.certificates.vault import Vault
 from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
@@ -39,11 +42,16 @@ from router.storage.audit_trail import AuditTrail
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed
+from router.storage.notices import Notices
 from router.storage.outbox import Outbox
 from router.storage.schema import changes
 from router.storage.sealing import Sealer
-from router.tenants.form import TenantForm
+from router.tenants.checks import Checks
+from router.tenants.domains import Domains
+from router.tenants.form import Offered, TenantForm
 from router.tenants.registry import Registry
+from router.tenants.verify import Verifier
+from tests.edge.name_server import name_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -52,8 +60,10 @@ if TYPE_CHECKING:
 
     from router.storage.database import Database
     from router.tenants.tenant import Tenant
+    from tests.edge.name_server import NameServer
 
 KEY = b"k" * 32
+PLATFORM = Hostname("portal.example")
 BOTH = ("invoice-line", "invitations")
 
 
@@ -78,6 +88,7 @@ class Stand:
     token: str
     url: str
     billing: BillingSystem
+    dns: NameServer
     now: float = 1_800_000_000.0
 
     def clock(self) -> float:
@@ -134,15 +145,28 @@ class BillingSystem:
         sent = {"Content-Type": "application/json"} | dict(headers or {})
         return await self.send("POST", path, sent, raw)
 
+    async def call(
+        self, method: str, path: str, body: object = None, *, version: int | str | None = None
+    ) -> Answer:
+        """Call what is below ``/api/v1/``, with JSON or with octets; ``version`` is the one to be changed."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "" if body is None or body is raw else "application/json"}
+        if version is not None:
+            sent["If-Match"] = f'"v{version}"' if isinstance(version, int) else version
+        return await self._send(method, f"/api/v1/{path}", sent, raw)
+
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         """Send anything below ``/api/v1/tenants/``; a field with an empty value is left out."""
+        return await self._send(method, f"/api/v1/tenants/{path}", headers or {}, body)
+
+    async def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         edge = {"X-Router-Client": self.address, "X-Router-Request-Id": "req-1"}
-        sent = edge | {"Authorization": f"Bearer {self.token}"} | dict(headers or {})
+        sent = edge | {"Authorization": f"Bearer {self.token}"} | dict(headers)
         async with self._client.request(
             method,
-            URL(f"/api/v1/tenants/{path}", encoded=True),
+            URL(path, encoded=True),
             headers={name: value for name, value in sent.items() if value},
             data=body,
             allow_redirects=False,
@@ -153,11 +177,22 @@ class BillingSystem:
 @asynccontextmanager
 async def open_stand(database: Database) -> AsyncIterator[Stand]:
     """Build the API on a fresh database."""
+    async with name_server() as dns, _open_stand(database, dns) as stand:
+        yield stand
+
+
+@asynccontextmanager
+async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stand]:
     bell, feed_bell = PollBell(), PollBell()
     feed = ChangeFeed(database, feed_bell, period=0.02)
     registry = Registry(
-        database, bell, platform_domain=Hostname("portal.example"), allow_private_upstreams=True
+        database,
+        bell,
+        platform_domain=PLATFORM,
+        allow_private_upstreams=True,
+        offered=Offered(frozenset({"default"}), frozenset({"en", "de"})),
     )
+    vault = Vault(database, bell, Sealer([KEY]))
     stand: Stand
 
     def clock() -> float:
@@ -185,6 +220,10 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
         invoice_links=invoice_links,
         users=Users(database, bell, passwords, clock=clock),
         sessions=sessions,
+        domains=_domains(database, bell, dns),
+        vault=vault,
+        uploads=Uploads(database, vault),
+        standings=Standings(database),
         tokens=tokens,
         audit_trail=AuditTrail(database),
     )
@@ -216,12 +255,20 @@ async def open_stand(database: Database) -> AsyncIterator[Stand]:
             token="",
             url=str(client.make_url("")).rstrip("/"),
             billing=billing,
+            dns=dns,
         )
         stand.token = billing.token = await stand.new_token(acme, name="Billing")
         yield stand
     passwords.close()
     await finder.close()
     await sessions.close()
+
+
+def _domains(database: Database, bell: PollBell, dns: NameServer) -> Domains:
+    notices = Notices(Outbox(Sealer([KEY])), "operators@portal.example")
+    verifier = Verifier([dns.address], patience=2.0)
+    checks = Checks(database, bell, verifier, notices, platform_domain=PLATFORM)
+    return Domains(database, bell, checks, platform_domain=PLATFORM)
 
 
 async def _tenant(registry: Registry, slug: str, name: str, *, allow_registration: bool) -> Tenant:
