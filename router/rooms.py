@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from router.certificates.expiry import Expiry
 from router.certificates.folder import CertificateFolder
+from router.certificates.intermediates import Intermediates
 from router.certificates.keyring import Keyring
 from router.certificates.vault import Vault
 from router.edge.rates import Rates
@@ -115,7 +116,7 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     stack.push_async_callback(directory.close)
 
     vault = Vault(database, bell, storage.sealer)
-    folder = CertificateFolder(settings.certs_dir)
+    folder = CertificateFolder(settings.certs_dir, Intermediates(database))
     keyring = Keyring(
         vault,
         folder,

@@ -16,15 +16,22 @@ from router.certificates.record import CertificateRecord, StoredCertificate
 from router.certificates.unlock import parse_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from router.certificates.bundle import Bundle
     from router.certificates.faults import BundleWarning
 
 _log = structlog.get_logger(__name__)
 
 MAX_FILES: Final = 10_000
 """Files looked at; a folder with more holds something else than certificates."""
+
+_OF_THE_DISK: Final = "lost+found"
+"""What a file system of its own has in its top folder, and only root may look into."""
+
+_UNSEEN: Final = (0, 0, 0)
+"""What is known of a file that cannot be looked at."""
 
 Signature = tuple[tuple[str, int, int, int], ...]
 """Path, time of change in nanoseconds, size and inode of each file of a group."""
@@ -47,27 +54,40 @@ class Judged:
 
 
 def list_groups(folder: Path) -> dict[str, Listed]:
-    """List what is in the folder and one level below; none is an empty one. Raises ``OSError``."""
+    """List what is in the folder and one level below; none is an empty one. Raises ``OSError``.
+
+    What cannot be looked at is listed all the same, so that it fails by itself when it is read: it neither
+    keeps the others from being served nor counts as removed.
+    """
     seen: dict[str, tuple[int, int, int]] = {}
+    listed: dict[str, Listed] = {}
     if folder.exists():
-        for path in _paths(folder):
-            seen |= _facts(folder, path)
+        for entry in folder.iterdir():
+            if entry.name.startswith(".") or entry.name == _OF_THE_DISK:
+                continue
+            try:
+                paths = list(entry.iterdir()) if _is_folder(entry) else [entry]
+            except (FileNotFoundError, NotADirectoryError):  # gone meanwhile
+                continue
+            except OSError:
+                group = FileGroup(f"{entry.name}/", (entry.name,), ())
+                listed[group.name] = Listed(group, ((entry.name, *_UNSEEN),))
+                continue
+            for path in paths:
+                seen |= _facts(folder, path)
             if len(seen) > MAX_FILES:
                 raise OSError(0, f"more than {MAX_FILES} files")
-    return {
+    return listed | {
         name: Listed(group, tuple((path, *seen[path]) for path in (*group.certificates, *group.keys)))
         for name, group in group_files(seen).items()
     }
 
 
-def _paths(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from path.iterdir()
-        else:
-            yield path
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a link into a folder that this user may not enter
+        return False
 
 
 def _facts(folder: Path, path: Path) -> dict[str, tuple[int, int, int]]:
@@ -75,21 +95,28 @@ def _facts(folder: Path, path: Path) -> dict[str, tuple[int, int, int]]:
         facts = path.stat()  # of the file a link leads to: that is what changes when a link is switched over
     except FileNotFoundError:
         return {}
+    except OSError:
+        return {str(path.relative_to(folder)): _UNSEEN}
     if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
         return {}
     return {str(path.relative_to(folder)): (facts.st_mtime_ns, facts.st_size, facts.st_ino)}
 
 
-def read_group(folder: Path, group: FileGroup, now: float) -> Judged:
+def read_group(folder: Path, group: FileGroup, now: float) -> Bundle:
     """Read and judge the files of one certificate. Raises ``BadBundle`` or ``OSError``."""
     if not group.certificates:  # a key that waits for its certificate, or that was left over
         raise refusal("no_certificate")
     data, keys = _content(folder, group.certificates), _content(folder, group.keys)
     bundle = parse_apart(data, keys or None, now=now)
-    build_context(bundle.chain_pem, bundle.key_der)
     for path in group.keys:
         if (folder / path).stat().st_mode & stat.S_IROTH:
             _log.warning("private key can be read by everyone here", file=path, remedy="chmod 600")
+    return bundle
+
+
+def try_out(group: FileGroup, bundle: Bundle, now: float) -> Judged:
+    """Prove that what was read can be served, and make the record of it. Raises ``BadBundle``."""
+    build_context(bundle.chain_pem, bundle.key_der)
     record = CertificateRecord(
         id=f"folder:{group.name}",
         tenant_id=None,

@@ -2,7 +2,8 @@
 
 The folder is looked at each second: names, sizes and times, no more. What changed is read once it has been
 the same for two looks (a pair of files is not replaced in one stroke), judged by the same rules as an upload,
-and takes the place of the former. Files that do not pass are reported, and the former keeps serving.
+and takes the place of the former. Files that do not pass are reported, and the former keeps serving. Chains
+are completed as those of uploads are; while the database is away, they are served as they are.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from router.certificates.faults import BadBundle
-from router.certificates.files import Judged, Listed, Signature, list_groups, read_group
+from router.certificates.files import Judged, Listed, Signature, list_groups, read_group, try_out
+from router.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from router.certificates.bundle import Bundle
+    from router.certificates.intermediates import Intermediates
     from router.certificates.record import CertificateRecord, StoredCertificate
 
 _log = structlog.get_logger(__name__)
 
 _TRY_AGAIN: Final = 60.0
-"""Seconds until files that did not pass are judged again: a certificate becomes valid, a disk recovers."""
+"""Seconds until files that did not pass, or whose chain could not be completed for want of the database, are
+judged again: a certificate becomes valid, a disk or a database recovers."""
 
 
 @dataclass(slots=True)
@@ -37,17 +42,27 @@ class _Watched:
     judged: Signature = ()
     judged_at: float = 0.0
     fault: str | None = None
+    unfinished: bool = False
     serving: StoredCertificate | None = None
 
 
 class CertificateFolder:
     """The certificates of one folder: :meth:`look` once before serving, :meth:`run` from then on.
 
-    ``period`` is in seconds, ``clock`` tells unix seconds.
+    ``intermediates`` are what chains are completed from, none for nothing. ``period`` is in seconds,
+    ``clock`` tells unix seconds.
     """
 
-    def __init__(self, path: Path, *, period: float = 1.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        intermediates: Intermediates | None = None,
+        *,
+        period: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
+        self._intermediates = intermediates
         self._period = period
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
@@ -114,13 +129,16 @@ class CertificateFolder:
             await self._judge(watched, listed)
 
     def _is_due(self, watched: _Watched) -> bool:
-        return watched.fault is not None and self._clock() - watched.judged_at > _TRY_AGAIN
+        again = watched.fault is not None or watched.unfinished
+        return again and self._clock() - watched.judged_at > _TRY_AGAIN
 
     async def _judge(self, watched: _Watched, listed: Listed) -> None:
         former = (watched.judged, watched.fault)
         watched.judged, watched.judged_at = listed.signature, self._clock()
         try:
-            judged = await asyncio.to_thread(read_group, self._path, listed.group, watched.judged_at)
+            bundle = await asyncio.to_thread(read_group, self._path, listed.group, watched.judged_at)
+            bundle = await self._completed(watched, bundle)
+            judged = await asyncio.to_thread(try_out, listed.group, bundle, watched.judged_at)
         except (BadBundle, OSError) as fault:
             watched.fault = _sentence(fault)
             if (watched.judged, watched.fault) != former:  # told once, not each minute
@@ -129,17 +147,34 @@ class CertificateFolder:
         watched.fault = None
         self._take_in(watched, listed, judged)
 
+    async def _completed(self, watched: _Watched, bundle: Bundle) -> Bundle:
+        """Complete a chain that lacks its intermediate, as an upload's; later, while that cannot be told."""
+        watched.unfinished = False
+        if self._intermediates is None:
+            return bundle
+        try:
+            return await self._intermediates.complete(bundle, watched.judged_at)
+        except Unavailable:  # the database has logged it
+            watched.unfinished = True
+            return bundle
+
     def _report(self, watched: _Watched, listed: Listed) -> None:
         files = [*listed.group.certificates, *listed.group.keys]
         keeps = "the former certificate" if watched.serving else "nothing"
         _log.error("certificate files refused", files=files, reason=watched.fault, serving=keeps)
 
     def _take_in(self, watched: _Watched, listed: Listed, judged: Judged) -> None:
-        names = list(judged.certificate.record.names)
+        new = judged.certificate
+        if watched.serving and (watched.serving.chain_pem, watched.serving.key_der) == (
+            new.chain_pem,
+            new.key_der,
+        ):
+            return  # read again, and still the same
+        names = list(new.record.names)
         _log.info("certificate files taken in", files=listed.group.name, names=names)
         for warning in judged.warnings:
             _log.warning("certificate files have a flaw", files=listed.group.name, flaw=warning.sentence)
-        self._swap(watched, judged.certificate)
+        self._swap(watched, new)
 
     def _swap(self, watched: _Watched, new: StoredCertificate | None) -> None:
         old, watched.serving = watched.serving, new

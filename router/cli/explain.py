@@ -78,6 +78,7 @@ def hostname_in(pasted: str) -> Hostname:
 async def gather(hostname: Hostname, stores: Stores) -> Facts:
     """Ask the database, the certificates and the upstreams about a hostname."""
     from router.certificates.folder import CertificateFolder  # noqa: PLC0415 - see explain
+    from router.certificates.intermediates import Intermediates  # noqa: PLC0415 - see explain
 
     is_admin = hostname == stores.settings.admin_hostname
     found = () if is_admin else await stores.registry.claims_of(hostname)
@@ -85,7 +86,7 @@ async def gather(hostname: Hostname, stores: Stores) -> Facts:
     held = [claim for claim in claims if claim.state in SERVED]
     claim = held[0] if held else claims[0] if len(claims) == 1 else None
     record = await stores.registry.get(claim.slug) if claim else None
-    folder = CertificateFolder(stores.settings.certs_dir)
+    folder = CertificateFolder(stores.settings.certs_dir, Intermediates(stores.database))
     await folder.look()
     return Facts(
         hostname=hostname,

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +14,18 @@ from structlog.testing import capture_logs
 
 from router.certificates.faults import REFUSALS
 from router.certificates.folder import CertificateFolder
+from router.certificates.intermediates import Intermediates
+from router.certificates.uploads import Uploads
 from router.observe.tasks import Tasks
+from router.storage.database import Database
 from tests.certificates.maker import INTERMEDIATE, NOW, Made, make
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
+    from router.certificates.vault import Vault
+
+NOBODY = 65534
 SHOP = make("shop.test", "*.shop.test", issuer=INTERMEDIATE, slot=20)
 RENEWED = make("shop.test", "new.shop.test", issuer=INTERMEDIATE, slot=21)
 
@@ -60,6 +68,31 @@ class Watched:
         """The fingerprint that serves a name."""
         found = self.folder.find(name)
         return found[0].record.fingerprint if found else None
+
+
+@contextmanager
+def bound_by_rights(watched: Watched) -> Iterator[None]:
+    """Be somebody whom the rights of files bind, for a while: root they do not."""
+    if os.geteuid():
+        yield
+        return
+    for path in (watched.path, *watched.path.rglob("*")):
+        os.lchown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def reachable() -> Iterator[Watched]:
+    """An empty folder where others than root may go, too: pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "certs").mkdir()
+        yield Watched(folder / "certs")
 
 
 @pytest.fixture
@@ -257,6 +290,76 @@ async def test_odd_things_in_the_folder_do_no_harm(watched: Watched) -> None:
     await watched.folder.look()
     assert watched.leaf("shop.test") == fingerprint(SHOP)
     assert list(watched.folder.faults()) == ["huge"]
+
+
+async def test_one_entry_that_cannot_be_read_stops_nobody_else(watched: Watched) -> None:
+    """A link in a circle is told as itself, and what it led to before keeps serving."""
+    watched.drop("shop", SHOP)
+    watched.drop("other", make("other.test", issuer=INTERMEDIATE, slot=22))
+    await watched.folder.look()
+    (watched.path / "shop.pem").unlink()
+    (watched.path / "shop.pem").symlink_to("shop.pem")
+    watched.drop("other", RENEWED)
+    await watched.settle()
+    assert watched.folder.readable
+    assert watched.folder.faults() == {"shop": "It cannot be read: Too many levels of symbolic links."}
+    assert watched.leaf("shop.test") == fingerprint(SHOP)
+    assert watched.leaf("new.shop.test") == fingerprint(RENEWED)
+
+
+async def test_what_this_user_may_not_read_stops_nobody_else(reachable: Watched) -> None:
+    """A folder of root's, a link into one, what every disk has: the rest is served as at every start."""
+    reachable.drop("shop", SHOP)
+    for name in ("lost+found", "closed", "letsencrypt"):
+        (reachable.path / name).mkdir(mode=0)
+    (reachable.path / "linked.pem").symlink_to(reachable.path / "letsencrypt" / "fullchain.pem")
+    with bound_by_rights(reachable):
+        await reachable.folder.look()
+    assert reachable.leaf("shop.test") == fingerprint(SHOP)
+    assert reachable.folder.faults() == dict.fromkeys(
+        ("closed/", "letsencrypt/", "linked"), "It cannot be read: Permission denied."
+    )
+
+
+async def test_a_folder_that_is_closed_for_a_while_keeps_serving(reachable: Watched) -> None:
+    """Its certificate was not removed."""
+    (reachable.path / "shop").mkdir()
+    reachable.drop("shop/tls", SHOP)
+    with bound_by_rights(reachable):
+        await reachable.folder.look()
+        (reachable.path / "shop").chmod(0)
+        await reachable.settle()
+        assert reachable.leaf("shop.test") == fingerprint(SHOP)
+        assert list(reachable.folder.faults()) == ["shop/"]
+        (reachable.path / "shop").chmod(0o700)
+        await reachable.settle()
+        assert reachable.folder.faults() == {}
+
+
+async def test_a_chain_is_completed_as_an_uploads_is(
+    watched: Watched, database: Database, vault: Vault
+) -> None:
+    """By an intermediate that an earlier upload had, also one that comes after an outage."""
+    clock = watched.clock
+    uploads = Uploads(database, vault, clock=clock)
+    first = make("first.test", issuer=INTERMEDIATE, slot=23)
+    await uploads.upload(
+        first.pem + INTERMEDIATE.pem, first.key_pem, passphrase=None, tenant_id=None, actor="olga"
+    )
+    watched.drop("shop", SHOP, chain=b"")
+    folder = CertificateFolder(watched.path, Intermediates(database), clock=clock)
+    await folder.look()
+    assert folder.find("shop.test")[0].chain_pem.count("BEGIN") == 2
+
+    away = Database("postgresql://nobody@127.0.0.1:9/none")
+    folder = CertificateFolder(watched.path, Intermediates(away), clock=clock)
+    await folder.look()
+    assert folder.find("shop.test")[0].chain_pem.count("BEGIN") == 1
+    folder._intermediates = Intermediates(database)  # noqa: SLF001 - the database is back
+    clock.now += 61
+    await folder.look()
+    assert folder.find("shop.test")[0].chain_pem.count("BEGIN") == 2
+    await away.close()
 
 
 async def test_a_key_that_everybody_can_read_is_told(watched: Watched) -> None:
