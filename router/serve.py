@@ -100,9 +100,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         portal_socket, error_pages = await _portal(storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
-        console_socket = await _console(
-            settings, storage, rooms, tokens, languages, _offered(themes), stack
-        )
+        console_socket = await _console(settings, storage, rooms, tokens, languages, _offered(themes), stack)
         health = _health(storage)
         delivery = _delivery(settings, storage, renderer, health)
         planes = (portal_socket, console_socket)

@@ -17,8 +17,8 @@ from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import Calls
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
-from router.console.api.tokens import TokensEndpoint
 from router.console.api.tenants import TenantsEndpoint
+from router.console.api.tokens import TokensEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
 from router.console.pages.front import API
 from router.console.pages.mounting import mount_pages
