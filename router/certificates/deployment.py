@@ -103,7 +103,8 @@ class Deployment:
     def _report(self, position: int) -> Worker:
         fault = next((f"{name}: {sentence}" for name, sentence in self._faults.items()), None)
         node, now = socket.gethostname(), int(self._clock())
-        return Worker(self.id, node, os.getpid(), self._started_at, now, position, fault)
+        has = self._keyring.key_ids
+        return Worker(self.id, node, os.getpid(), self._started_at, now, position, fault, has)
 
     def _hear(self, name: str, _sequence: int) -> None:
         self._changed[name] = None

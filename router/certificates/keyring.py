@@ -81,6 +81,11 @@ class Keyring:
             f"{self._room!r}; {self._named!r}, {self._wild!r}>"
         )
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the encryption keys it has: what is sealed with another cannot be served."""
+        return self._vault.key_ids
+
     def peek(self, name: str) -> Served | Literal[Pending.PENDING] | None:
         """Answer from memory: what serves a name, None for nothing, PENDING when unknown."""
         served = self._named.peek(name)

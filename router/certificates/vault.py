@@ -80,6 +80,11 @@ class Vault:
         self._sealer = sealer
         self._clock = clock
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the encryption keys that sealed keys open with here."""
+        return self._sealer.key_ids
+
     async def store(
         self, bundle: Bundle, tenant_id: str | None, source: Source = "upload", *, actor: str = "operator"
     ) -> CertificateRecord:

@@ -15,6 +15,7 @@ from router.cli.output import AsJson, Exit, Record, Usage, answer, show_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from router.storage.database import Database
     from router.storage.resealing import Resealed
     from router.storage.sealed import Uses
 
@@ -46,9 +47,9 @@ async def status(*, as_json: AsJson = False) -> Exit:
 async def rotate(*, as_json: AsJson = False) -> int:
     """Encrypt with the first key whatever is encrypted with another, while the routers serve.
 
-    Every worker must have the new key already. It may be stopped with Ctrl-C,
-    and goes on where it was when it is run again. Exit code 1 where something
-    did not open.
+    Every worker must have the new key already; while a running one has not,
+    nothing is done (exit code 5). It may be stopped with Ctrl-C, and goes on
+    where it was when it is run again. Exit code 1 where something did not open.
 
     For example:
         tenant-router keys rotate
@@ -63,6 +64,7 @@ async def rotate(*, as_json: AsJson = False) -> int:
         keys = stores.keys
         if not keys:
             raise BadSettings("no_encryption_key", "There is no encryption key to encrypt with.")
+        await _check_workers(stores.database, key_id(keys[0]))
         stale = sum(sum(counts.values()) for key, counts in stores.sealed.items() if key != key_id(keys[0]))
         stopped = _stop_asked()
         go_on = _progress(stale, stopped, silent=as_json)
@@ -103,6 +105,25 @@ async def forget(
         gone = await give_up(stores.database, key.lower(), stores.keys, actor=actor(), now=time.time())
         await stores.bell.ring()
     answer({"key": key.lower(), "given_up": dict(gone)}, f"Given up: {told(gone)}.", as_json=as_json)
+
+
+async def _check_workers(database: Database, key: str) -> None:
+    """Refuse to seal with a key that some running worker could not open with.
+
+    Raises ``Conflict("workers_without_key")``.
+    """
+    from router.errors import Conflict  # noqa: PLC0415 - see status
+    from router.storage.workers import Workers  # noqa: PLC0415 - the same
+
+    alive = await Workers(database).alive(time.time())
+    lacking = [f"{each.node}, process {each.pid}" for each in alive if key not in each.key_ids]
+    if lacking:
+        shown = [*lacking[:_SHOWN], *(["…"] if len(lacking) > _SHOWN else [])]
+        raise Conflict(
+            "workers_without_key",
+            f"{len(lacking)} of {len(alive)} running workers do not have the key {key}, and could not open what "
+            f"it encrypts: {'; '.join(shown)}. Give it to every node, replace the workers (SIGHUP), try again.",
+        )
 
 
 def _rows(keys: Sequence[bytes], sealed: Uses) -> list[Record]:

@@ -152,6 +152,7 @@ workers = Table(
     Column("seen_at", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),  # up to which change it knows everything
     Column("fault", Text),  # what it cannot serve, and why
+    Column("key_ids", JSON, nullable=False, server_default="[]"),  # the encryption keys it has
 )
 
 images = Table(

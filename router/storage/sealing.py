@@ -50,6 +50,11 @@ class Sealer:
         return f"<Sealer of {len(self._ciphers)} keys>"
 
     @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the keys it has, the one it seals with first."""
+        return tuple(each.hex() for each in self._ciphers)
+
+    @property
     def head(self) -> bytes:
         """What every value begins with that is sealed now."""
         return VERSION + self._first

@@ -1,6 +1,7 @@
 """The workers of the fleet: each says every few seconds that it is there, and which changes it knows.
 
-So it can be told how many workers know of a change. The clocks of the nodes need to agree to a few seconds.
+So it can be told how many workers know of a change, and which of them lack an encryption key. The clocks of the
+nodes need to agree to a few seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Worker:
     """A worker as it reports itself; times in unix seconds.
 
     ``position`` is the number of the change up to which it knows everything; ``fault`` is a sentence on what
-    it cannot serve, or none.
+    it cannot serve, or none; ``key_ids`` name the encryption keys it has.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Worker:
     seen_at: int
     position: int
     fault: str | None = None
+    key_ids: tuple[str, ...] = ()
 
 
 class Workers:
@@ -67,4 +69,4 @@ class Workers:
         statement = select(workers).where(workers.c.seen_at > now - ALIVE)
         async with self._database.read() as connection:
             rows = await connection.execute(statement.order_by(workers.c.started_at, workers.c.id))
-            return tuple(Worker(**row) for row in rows.mappings())
+            return tuple(Worker(**{**row, "key_ids": tuple(row["key_ids"])}) for row in rows.mappings())

@@ -15,7 +15,7 @@ from router.certificates.standings import Standings
 from router.certificates.vault import Vault
 from router.observe.tasks import Tasks
 from router.storage.changes import ChangeFeed, PollBell
-from router.storage.sealing import Sealer
+from router.storage.sealing import Sealer, key_id
 from router.storage.workers import Workers
 from tests.certificates.conftest import SEALER
 from tests.certificates.maker import NOW
@@ -138,6 +138,19 @@ async def test_a_worker_that_lags_behind_is_told(database: Database, vault: Vaul
         await fleet.reaches(new, 1, 2)
         assert (await fleet.standing(new)).stage == "deploying"
         assert (await fleet.standing(old)).stage == "active"
+
+
+async def test_a_worker_reports_which_encryption_keys_it_has(database: Database, fleet: Fleet) -> None:
+    """By their ids, the one it seals with first: a rotation waits for those who lack one."""
+    old, new = b"o" * 32, b"n" * 32
+    async with fleet.worker(Sealer([new, old])):
+
+        async def is_there() -> bool:
+            return bool(await Workers(database).alive(NOW))
+
+        await until(is_there)
+        (worker,) = await Workers(database).alive(NOW)
+    assert worker.key_ids == (key_id(new), key_id(old))
 
 
 async def test_a_worker_without_the_encryption_key_says_so(

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,27 @@ def test_a_rotation_makes_the_former_key_unused(stored: Shell, monkeypatch: pyte
     again = stored("keys", "rotate", "--json")
     assert again.err == ""
     assert sum(again.answer["encrypted_anew"].values()) == 0
+
+
+def test_a_rotation_waits_for_workers_without_the_new_key(
+    stored: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two has it: the other is named and nothing is done; dead ones do not count."""
+    use(monkeypatch, NEW, OLD)
+    told = "INSERT INTO workers VALUES (?, ?, 7, 0, ?, 0, NULL, ?)"
+    both, former = f'["{key_id(NEW)}", "{key_id(OLD)}"]', f'["{key_id(OLD)}"]'
+    now = int(time.time())
+    with closing(sqlite3.connect(stored.folder / "data" / "router.db")) as database, database:
+        rows = [("wrk_1", "a", now, both), ("wrk_2", "b", now, former), ("wrk_3", "c", now - 60, "[]")]
+        database.executemany(told, rows)
+    ran = stored("keys", "rotate", "--json")
+    assert (ran.code, ran.error) == (Exit.CONFLICT, "workers_without_key")
+    assert "1 of 2 running workers" in ran.err
+    assert "b, process 7" in ran.err
+    assert stored("keys", "status", "--json").answer[1]["certificates"] == 1
+    with closing(sqlite3.connect(stored.folder / "data" / "router.db")) as database, database:
+        database.execute("DELETE FROM workers WHERE id = 'wrk_2'")
+    assert stored("keys", "rotate").code == Exit.OK
 
 
 def test_a_missing_key_is_told_wherever_it_is_needed(stored: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

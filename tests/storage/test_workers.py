@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from router.storage.database import Database
 
 NOW = 1_800_000_000
-ONE = Worker("wrk_1", "node-a", 11, NOW, NOW, 7)
+ONE = Worker("wrk_1", "node-a", 11, NOW, NOW, 7, key_ids=("5f0c4e2b", "0badcafe"))
 
 
 async def test_a_worker_is_alive_as_long_as_it_reports(database: Database) -> None:
