@@ -19,6 +19,7 @@ from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.tenants import TenantsEndpoint
 from router.console.api.tokens import TokensEndpoint
+from router.console.api.traffic import TrafficEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
 from router.console.pages.front import API
 from router.console.pages.mounting import mount_pages
@@ -71,6 +72,7 @@ def build_console(
         SessionsEndpoint(use_cases.users, use_cases.sessions),
         TenantsEndpoint(use_cases.registry, public_port=public_port),
         TokensEndpoint(use_cases.tokens, access),
+        TrafficEndpoint(use_cases.traffic, use_cases.look_at_upstreams),
         AuditEndpoint(use_cases.audit_trail),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)

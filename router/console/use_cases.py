@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router.certificates.standings import Standings
     from router.certificates.uploads import Uploads
     from router.certificates.vault import Vault
@@ -17,9 +20,16 @@ if TYPE_CHECKING:
     from router.identity.invoice_links import InvoiceLinks
     from router.identity.sessions import Sessions
     from router.identity.users import Users
+    from router.observe.upstreams import UpstreamHealth
     from router.storage.audit_trail import AuditTrail
+    from router.storage.traffic import TrafficLog
     from router.tenants.domains import Domains
     from router.tenants.registry import Registry
+    from router.tenants.tenant import Tenant
+
+
+Look = Callable[["Tenant"], Awaitable["Sequence[UpstreamHealth]"]]
+"""Asks a tenant's upstreams how they are; the edge does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +50,5 @@ class UseCases:
     standings: Standings
     tokens: Tokens
     audit_trail: AuditTrail
+    traffic: TrafficLog
+    look_at_upstreams: Look

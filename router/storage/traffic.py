@@ -69,17 +69,23 @@ class TrafficLog:
             for start in range(0, len(rows), _AT_ONCE):
                 await connection.execute(adding, rows[start : start + _AT_ONCE])
 
-    async def read(self, tenant_id: str | None, since: float, until: float) -> list[Span]:
-        """Read a tenant's spans, or those of all together (none), the oldest first; spans of nothing too."""
+    async def read(
+        self, tenant_id: str | None, since: float, until: float, *, span: int = SPAN
+    ) -> list[Span]:
+        """Read a tenant's spans, or those of all together (none), the oldest first; spans of nothing too.
+
+        ``span`` is in seconds, several of those that were counted.
+        """
         sums = [func.sum(traffic.c[name]).label(name) for name in _COUNTED]
-        begin = int(since) // SPAN * SPAN
-        found = select(traffic.c.at, *sums).where(traffic.c.at >= begin, traffic.c.at <= until)
+        begin = int(since) // span * span
+        began = (traffic.c.at - traffic.c.at % span).label("at")
+        found = select(began, *sums).where(traffic.c.at >= begin, traffic.c.at <= until)
         if tenant_id is not None:
             found = found.where(traffic.c.tenant_id == tenant_id)
         async with self._database.read() as connection:
-            rows = (await connection.execute(found.group_by(traffic.c.at))).mappings()
+            rows = (await connection.execute(found.group_by(began))).mappings()
             spans = {row["at"]: _span(row) for row in rows}
-        return [spans.get(at) or _nothing(at) for at in range(begin, int(until) + 1, SPAN)]
+        return [spans.get(at) or _nothing(at) for at in range(begin, int(until) + 1, span)]
 
     async def prune(self, now: float) -> None:
         """Forget what is older than two days."""

@@ -27,6 +27,12 @@ from router.console.operators import Operators
 from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
+from router.edge.deadlines import Deadlines
+from router.edge.inspection import Inspection
+from router.edge.limits import Limits
+from router.edge.name_servers import NameServers
+from router.edge.pool import UpstreamPools
+from router.edge.resolver import Resolver
 from router.hostname import Hostname
 from router.identity.invitations import Invitations
 from router.identity.invoice_links import InvoiceLinks
@@ -46,6 +52,7 @@ from router.storage.notices import Notices
 from router.storage.outbox import Outbox
 from router.storage.schema import changes
 from router.storage.sealing import Sealer
+from router.storage.traffic import TrafficLog
 from router.tenants.checks import Checks
 from router.tenants.domains import Domains
 from router.tenants.form import Offered, TenantForm
@@ -209,6 +216,14 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
     operators = Operators(database, clock=clock)
     operator_sessions = OperatorSessions(database, clock=clock)
     throttle = Throttle(MemoryCache(), operator_sessions.addresses)
+    outward = Tasks()
+    pools = UpstreamPools(
+        Limits(connect_timeout=5),
+        Deadlines(),
+        resolver=Resolver(NameServers(patience=1), outward),
+        platform_domain="portal.example",
+        forbidden=None,
+    )
     use_cases = UseCases(
         registry=registry,
         operators=operators,
@@ -226,6 +241,8 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         standings=Standings(database),
         tokens=tokens,
         audit_trail=AuditTrail(database),
+        traffic=TrafficLog(database),
+        look_at_upstreams=Inspection(pools, port_suffix=b":8443").look,
     )
     application = build_console(
         use_cases=use_cases,
@@ -237,7 +254,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)
-    async with Tasks() as tasks, TestClient(TestServer(application)) as client:
+    async with outward, Tasks() as tasks, TestClient(TestServer(application)) as client:
         tasks.start(feed.run(), name="changes")
         billing = BillingSystem(client)
         stand = Stand(
@@ -259,6 +276,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         )
         stand.token = billing.token = await stand.new_token(acme, name="Billing")
         yield stand
+    pools.abort_all()
     passwords.close()
     await finder.close()
     await sessions.close()

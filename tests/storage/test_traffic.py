@@ -68,6 +68,15 @@ async def test_a_span_of_nothing_is_told_too(database: Database) -> None:
     ]
 
 
+async def test_longer_spans_are_added_up(database: Database) -> None:
+    """An hour is what its spans of five minutes were together, the times of its visits included."""
+    hour, log = NOON // 3600 * 3600, TrafficLog(database)
+    for number in range(12):
+        await log.add(counted(("a", 200, 0.001 if number else 5.0)).take(), hour + number * SPAN)
+    (span,) = await log.read("a", hour, hour + 3599, span=3600)
+    assert (span.at, span.requests, span.p50, span.p99) == (hour, 12, 1, 5000)
+
+
 async def test_what_is_old_is_forgotten(database: Database) -> None:
     """After two days a span is gone, and not before."""
     log = TrafficLog(database)

@@ -13,6 +13,8 @@ from router.console.pages.front import Front
 from router.console.pages.page import Desk
 from router.console.pages.rendering import Pages, environment
 from router.console.pages.static_files import STATIC, StaticFiles
+from router.console.pages.traffic import TrafficPage
+from router.console.pages.upstreams import UpstreamsPage
 from router.forms import Csrf
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def pages_of(desk: Desk, use_cases: UseCases) -> Sequence[Page]:
         SignOutAction(desk),
         WelcomePage(desk, sign_in),
         AccountPage(desk, sign_in),
+        TrafficPage(desk, use_cases.traffic),
+        UpstreamsPage(desk, use_cases.look_at_upstreams),
         EndSessionAction(desk),
         EndOtherSessionsAction(desk),
     )

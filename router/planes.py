@@ -1,0 +1,153 @@
+"""The portal and the console of a worker, joined, and served to its edge alone."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from router.certificates.standings import Standings
+from router.certificates.uploads import Uploads
+from router.certificates.vault import Vault
+from router.console.api.bearer import Bearer
+from router.console.api.idempotency import Idempotency
+from router.console.application import build_console
+from router.console.budgets import Budgets
+from router.console.operator_sessions import OperatorSessions
+from router.console.operator_sign_in import OperatorSignIn
+from router.console.operators import Operators
+from router.console.tokens import Tokens
+from router.console.use_cases import UseCases
+from router.edge.inspection import Inspection
+from router.hostname import port_suffix
+from router.identity.throttling import Throttle
+from router.portal.application import build_portal
+from router.portal.error_pages import ErrorPages
+from router.portal.images import Images
+from router.rooms import Rooms, Storage, join_domains
+from router.storage.audit_trail import AuditTrail
+from router.storage.traffic import TrafficLog
+from router.tenants.form import Offered
+from router.tenants.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from router.console.token_finder import TokenFinder
+    from router.edge_parts import Outside
+    from router.portal.rendering import Renderer
+    from router.portal.themes import Themes
+    from router.settings import Settings
+
+
+async def open_portal(
+    storage: Storage, rooms: Rooms, renderer: Renderer, stack: AsyncExitStack
+) -> tuple[str, ErrorPages]:
+    """Serve the customers' pages to the edge alone; answer where, and the pages for errors."""
+    error_pages = ErrorPages(renderer)
+    portal = build_portal(
+        directory=rooms.directory,
+        use_cases=rooms.use_cases,
+        signing_keys=rooms.signing_keys,
+        renderer=renderer,
+        images=Images(storage.database),
+        error_pages=error_pages,
+        csrf_key=_derived(storage.keys[0], "portal csrf"),
+    )
+    return await stack.enter_async_context(_on_private_socket(portal)), error_pages
+
+
+async def open_console(
+    settings: Settings,
+    storage: Storage,
+    rooms: Rooms,
+    tokens: TokenFinder,
+    themes: Themes,
+    outside: Outside,
+    stack: AsyncExitStack,
+) -> str:
+    """Serve the operators' pages and the API to the edge alone; answer where."""
+    database, bell = storage.database, storage.bell
+    inspection = Inspection(
+        outside.pools,
+        port_suffix=port_suffix(settings.public_port).encode(),
+        default_upstreams=outside.default_upstreams,
+    )
+    registry = Registry(
+        database,
+        bell,
+        platform_domain=settings.platform_domain,
+        allow_private_upstreams=settings.allow_private_upstreams,
+        has_default_upstreams=bool(settings.default_upstreams),
+        reserved_slugs=frozenset({settings.admin_name}),
+        offered=_offered(themes),
+    )
+    vault = Vault(database, bell, storage.sealer)
+    counters = 1 if storage.redis else settings.workers
+    operators, operator_sessions = Operators(database), OperatorSessions(database)
+    throttle = Throttle(storage.counters, operator_sessions.addresses, counters=counters)
+    console = build_console(
+        use_cases=UseCases(
+            registry=registry,
+            operators=operators,
+            operator_sessions=operator_sessions,
+            operator_sign_in=OperatorSignIn(
+                database, operators, operator_sessions, rooms.passwords, throttle
+            ),
+            invitations=rooms.use_cases.invitations,
+            invoice_links=rooms.invoice_links,
+            users=rooms.use_cases.users,
+            sessions=rooms.sessions,
+            domains=join_domains(settings, storage),
+            vault=vault,
+            uploads=Uploads(database, vault),
+            standings=Standings(database),
+            tokens=Tokens(database, bell),
+            audit_trail=AuditTrail(database),
+            traffic=TrafficLog(database),
+            look_at_upstreams=inspection.look,
+        ),
+        bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
+        idempotency=Idempotency(database),
+        languages=themes.stock.languages,
+        public_port=settings.public_port,
+        csrf_key=_derived(storage.keys[0], "console csrf"),
+    )
+    return await stack.enter_async_context(_on_private_socket(console))
+
+
+def _offered(themes: Themes) -> Offered:
+    """Say what operators may choose of the looks."""
+    spoken = {code for theme in themes for code in theme.languages.codes}
+    return Offered(frozenset(theme.name for theme in themes), frozenset(spoken))
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    """Make another 32-octet key from one, the same on every worker of the fleet (RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=None, info=f"tenant-router {purpose}".encode()).derive(key)
+
+
+@asynccontextmanager
+async def _on_private_socket(application: web.Application) -> AsyncIterator[str]:
+    """Serve a plane where only this user's processes reach it; answer the socket's path."""
+    runner = web.AppRunner(
+        application,
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=1,
+        # No form and no call is compressed; and what cannot be unpacked fails after the answer, in the log.
+        auto_decompress=False,
+    )
+    with tempfile.TemporaryDirectory(prefix="tenant-router-") as folder:  # made with mode 0700
+        path = str(Path(folder) / "plane.sock")
+        try:
+            await runner.setup()
+            await web.UnixSite(runner, path).start()
+            yield path
+        finally:
+            await runner.cleanup()
