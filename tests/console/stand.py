@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.test_utils import TestClient, TestServer
@@ -68,6 +69,9 @@ if TYPE_CHECKING:
     from router.storage.database import Database
     from router.tenants.tenant import Tenant
     from tests.edge.name_server import NameServer
+
+_LARGE = 1 << 20
+"""Octets from which aiohttp warns of a body that is sent at once."""
 
 KEY = b"k" * 32
 PLATFORM = Hostname("portal.example")
@@ -175,10 +179,10 @@ class BillingSystem:
             method,
             URL(path, encoded=True),
             headers={name: value for name, value in sent.items() if value},
-            data=body,
+            data=BytesIO(body) if len(body) > _LARGE else body,
             allow_redirects=False,
         ) as answer:
-            return Answer(answer.status, dict(answer.headers), await answer.read())
+            return Answer(answer.status, answer.headers.copy(), await answer.read())
 
 
 @asynccontextmanager
