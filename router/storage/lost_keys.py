@@ -9,8 +9,8 @@ from sqlalchemy import delete, select, update
 from router.errors import Conflict, NotFound
 from router.storage.auditing import note
 from router.storage.changes import record, record_all
-from router.storage.schema import certificate_names, certificates, outbox, signing_keys
-from router.storage.sealed import CERTIFICATES, MAILS, SIGNING_KEYS, uses
+from router.storage.schema import certificate_names, certificates, outbox, signing_keys, webhooks
+from router.storage.sealed import CERTIFICATES, MAILS, SIGNING_KEYS, WEBHOOK_SECRETS, uses
 from router.storage.sealing import key_id
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ async def forget(
 ) -> Counter[str]:
     """Give up what was sealed with the key of the id ``lost``; answer what that was, by kind.
 
-    Its certificates and signing keys are deleted, its mails have failed. Ring the bell afterwards. Raises
-    ``Conflict("encryption_key_present")`` for one of ``keys``, which open, and
+    Its certificates, signing keys and webhooks are deleted, its mails have failed. Ring the bell afterwards.
+    Raises ``Conflict("encryption_key_present")`` for one of ``keys``, which open, and
     ``NotFound("encryption_key_unused")`` when nothing is sealed with it.
     """
     if lost in map(key_id, keys):
@@ -41,6 +41,7 @@ async def forget(
         failed = {"state": "failed", MAILS.column.name: None, "error": "Its encryption key is lost."}
         await connection.execute(update(outbox).where(MAILS.sealed_with(lost)).values(failed))
         await connection.execute(delete(signing_keys).where(SIGNING_KEYS.sealed_with(lost)))
+        await connection.execute(delete(webhooks).where(WEBHOOK_SECRETS.sealed_with(lost)))
         names = await _drop_certificates(connection, lost)
         await record_all(connection, "certificate", names)
         await record(connection, "signing-keys", "")

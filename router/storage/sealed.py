@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import LargeBinary, func, select, text
 
-from router.storage.schema import certificates, outbox, signing_keys
+from router.storage.schema import certificates, outbox, signing_keys, webhooks
 from router.storage.sealing import HEAD_SIZE, VERSION, key_id_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class SealedColumn:
 CERTIFICATES: Final = SealedColumn("certificates", certificates.c.sealed_key, "certificate:{}:key")
 SIGNING_KEYS: Final = SealedColumn("signing keys", signing_keys.c.sealed_key, "signing-key:{}")
 MAILS: Final = SealedColumn("mails", outbox.c.sealed_facts, "mail:{}")
-SEALED: Final = (CERTIFICATES, SIGNING_KEYS, MAILS)
+WEBHOOK_SECRETS: Final = SealedColumn("webhook secrets", webhooks.c.sealed_secret, "webhook:{}")
+SEALED: Final = (CERTIFICATES, SIGNING_KEYS, MAILS, WEBHOOK_SECRETS)
 """Everything that is sealed: what is not among these is not rotated, and its key not missed."""
 
 

@@ -132,7 +132,7 @@ async def test_every_name_is_told_and_the_audit_says_who(database: Database, vau
         line = (await connection.execute(select(audit))).one()
     assert {(kind, key) for kind, key in rows} == {("certificate", "a.test"), ("certificate", "*.a.test")}
     assert (line.actor, line.action, line.subject) == ("olga", "certificate.store", record.id)
-    assert set(line.detail) == {"tenant", "names", "replaces"}
+    assert set(line.detail) == {"names", "replaces"}
 
 
 async def test_the_bell_rings_after_the_commit(database: Database) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from router.storage.outbox import Mail, Outbox
-from router.storage.schema import certificate_names, certificates, signing_keys, tenants
-from router.storage.sealed import CERTIFICATES, SIGNING_KEYS
+from router.storage.schema import certificate_names, certificates, signing_keys, tenants, webhooks
+from router.storage.sealed import CERTIFICATES, SIGNING_KEYS, WEBHOOK_SECRETS
 from router.storage.sealing import Sealer
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ async def add_mail(database: Database, sealer: Sealer) -> None:
         assert await Outbox(sealer).post(connection, mail, NOW)
 
 
+async def add_webhook(database: Database, sealer: Sealer) -> None:
+    """Set up a webhook of the tenant's."""
+    row = {"id": "whk_1", "tenant_id": "tnt_1", "url": "https://hook.test/", "events": ["*"]}
+    sealed = sealer.seal(SECRET, identity=WEBHOOK_SECRETS.identity("whk_1"))
+    more = {"disabled": False, "created_by": "test", "created_at": NOW}
+    async with database.write() as connection:
+        await connection.execute(insert(webhooks).values(**row, **more, sealed_secret=sealed))
+
+
 async def fill(database: Database, sealer: Sealer = BEFORE, count: int = 5) -> None:
     """Seal a few values of each kind."""
     await add_tenant(database)
@@ -66,6 +75,7 @@ async def fill(database: Database, sealer: Sealer = BEFORE, count: int = 5) -> N
     for number in range(2):
         await add_signing_key(database, sealer, number)
     await add_mail(database, sealer)
+    await add_webhook(database, sealer)
 
 
 async def values(database: Database, sealed: SealedColumn) -> dict[str, bytes]:

@@ -37,7 +37,7 @@ async def test_a_lost_key_file_is_not_made_anew(database: Database, tmp_path: Pa
     with pytest.raises(BadSettings) as refused:
         await encryption_keys(database, (), tmp_path / "encryption.key")
     assert refused.value.code == "encryption_key_missing"
-    assert "5 certificates, 2 signing keys, 1 mail with key" in refused.value.sentence
+    assert "5 certificates, 2 signing keys, 1 mail, 1 webhook secret with key" in refused.value.sentence
     assert f"keys forget {key_id(OLD)}" in refused.value.sentence
     assert read_keys(tmp_path / "encryption.key") == ()
 

@@ -39,7 +39,8 @@ async def test_everything_opens_with_the_new_key_alone(database: Database) -> No
     """After a rotation nothing needs the former key, all say what they said, and the audit has a line."""
     await fill(database)
     ran = await rotate(database)
-    assert (dict(ran.done), ran.unopened) == ({"certificates": 5, "signing keys": 2, "mails": 1}, [])
+    kinds = {"certificates": 5, "signing keys": 2, "mails": 1, "webhook secrets": 1}
+    assert (dict(ran.done), ran.unopened) == (kinds, [])
     for sealed in SEALED:
         for record_id, value in (await values(database, sealed)).items():
             plain = AFTER.open(value, identity=sealed.identity(record_id))
@@ -66,11 +67,11 @@ async def test_it_goes_on_where_it_was_stopped(database: Database) -> None:
     await fill(database)
     assert (await rotate(database, batches=1)).done.total() == 2
     counts = await uses(database)
-    assert {key: count.total() for key, count in counts.items()} == {key_id(NEW): 2, key_id(OLD): 6}
+    assert {key: count.total() for key, count in counts.items()} == {key_id(NEW): 2, key_id(OLD): 7}
     for sealed in SEALED:
         for record_id, value in (await values(database, sealed)).items():
             BOTH.open(value, identity=sealed.identity(record_id))
-    assert (await rotate(database)).done.total() == 6
+    assert (await rotate(database)).done.total() == 7
 
 
 async def test_a_value_that_changed_meanwhile_is_not_overwritten(database: Database) -> None:
@@ -105,5 +106,5 @@ async def test_what_does_not_open_is_named_and_left(database: Database) -> None:
         this = update(certificates).where(certificates.c.id == "crt_0001")
         await connection.execute(this.values(sealed_key=broken))
     ran = await rotate(database)
-    assert (ran.done.total(), ran.unopened) == (7, ["certificate:crt_0001:key"])
+    assert (ran.done.total(), ran.unopened) == (8, ["certificate:crt_0001:key"])
     assert (await values(database, CERTIFICATES))["crt_0001"] == broken
