@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
+from router.errors import Unavailable
 from router.observe import logs
+from router.observe.tasks import Tasks
 from router.ports import Sockets, as_argument, open_ports
 from router.settings import PREFIX
 
@@ -71,9 +73,30 @@ def run(settings: Settings, overrides: Mapping[str, object] | None = None) -> in
     told = {f"{PREFIX}{name.upper()}": str(value) for name, value in (overrides or {}).items()}
 
     async def supervise() -> int:
-        return await of_settings(settings, os.environ | told).run()
+        supervisor = of_settings(settings, os.environ | told)
+        async with Tasks() as tasks:
+            tasks.start(_tell_first_link(settings, supervisor.ready), name="the first operator's link")
+            return await supervisor.run()
 
     return asyncio.run(supervise())
+
+
+async def _tell_first_link(settings: Settings, ready: asyncio.Event) -> None:
+    """Print how the first operator comes in, once the workers serve; not into the log, which is kept."""
+    await ready.wait()
+    # Here, because nothing of the database is needed by who has operators, once this is known.
+    from router.console.first_link import first_link  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    try:
+        link = await first_link(settings)
+    except Unavailable as fault:
+        _log.warning("whether there is an operator is not known", code=fault.code)
+        return
+    if link is not None:
+        sys.stderr.write(
+            f"\nThere is no operator yet. The first one comes in here, once, within a day:\n  {link}\n\n"
+        )
+        sys.stderr.flush()
 
 
 def of_settings(settings: Settings, environment: Mapping[str, str], folder: Path | None = None) -> Supervisor:

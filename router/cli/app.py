@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, keys, mail, tenant, theme, token, user
+from router.cli import certificate, domain, keys, mail, operator, tenant, theme, token, user
 from router.cli.apply import apply, export
 from router.cli.demo import demo
 from router.cli.explain import explain
@@ -44,6 +44,7 @@ app.command(theme.app)
 app.command(certificate.app)
 app.command(domain.app)
 app.command(user.app)
+app.command(operator.app)
 app.command(token.app)
 app.command(mail.app)
 app.command(keys.app)

@@ -14,11 +14,14 @@ from sqlalchemy import delete, exists, insert, select, update
 
 from router.console.operator_rows import Operator, find_operator
 from router.errors import Conflict, NotFound
+from router.hostname import port_suffix
 from router.identity.sessions import key_of, new_token
 from router.storage.schema import operator_links, operators
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from router.hostname import Hostname
 
 LIFE: Final = 86_400
 """Seconds for which a link is good."""
@@ -32,6 +35,11 @@ class OperatorLink:
 
     operator: Operator | None
     expires_at: int
+
+
+def link_address(token: str, *, admin_hostname: Hostname, public_port: int) -> str:
+    """Say where a link is opened."""
+    return f"https://{admin_hostname}{port_suffix(public_port)}/welcome?t={token}"
 
 
 async def make_link(connection: AsyncConnection, operator_id: str | None, now: int) -> str:
