@@ -29,7 +29,9 @@ from router.identity.throttling import Throttle
 from router.portal.application import build_portal
 from router.portal.error_pages import ErrorPages
 from router.portal.images import Images
-from router.rooms import Rooms, Storage, join_domains
+from router.portal.preview import Preview
+from router.portal.rendering import Renderer
+from router.rooms import Rooms, Storage, join_domains, join_webhooks
 from router.storage.audit_trail import AuditTrail
 from router.storage.traffic import TrafficLog
 from router.tenants.form import Offered
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 
     from router.console.token_finder import TokenFinder
     from router.edge_parts import Outside
-    from router.portal.rendering import Renderer
     from router.portal.themes import Themes
     from router.settings import Settings
 
@@ -110,7 +111,9 @@ async def open_console(
             tokens=Tokens(database, bell),
             audit_trail=AuditTrail(database),
             traffic=TrafficLog(database),
+            webhooks=join_webhooks(settings, storage),
             look_at_upstreams=inspection.look,
+            preview=Preview(Renderer(themes), database).page,
         ),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         idempotency=Idempotency(database),

@@ -76,8 +76,11 @@ def build_console(
         AuditEndpoint(use_cases.audit_trail),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
-    application.add_routes(Calls(bearer, access, idempotency).routes(endpoints))
-    mount_pages(application, use_cases, access, csrf_key=csrf_key)
+    operations = tuple(each for endpoint in endpoints for each in endpoint.operations())
+    application[OPERATIONS] = operations
+    application.add_routes(Calls(bearer, access, idempotency).routes(operations))
+    application.add_routes(Documentation(operations).routes(ROOT))
+    mount_pages(application, use_cases, access, csrf_key=csrf_key, public_port=public_port)
     return application
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from router.tenants.domains import Domains
     from router.tenants.registry import Registry
     from router.tenants.tenant import Tenant
+    from router.webhooks.webhooks import Webhooks
 
 
 Look = Callable[["Tenant"], Awaitable["Sequence[UpstreamHealth]"]]
 """Asks a tenant's upstreams how they are; the edge does it."""
+
+Scheme = Literal["light", "dark"]
+Preview = Callable[["Tenant", Scheme], Awaitable[tuple[str, str]]]
+"""Renders a tenant's sign-in page to be looked at, and gives its policy with it; the portal does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +55,7 @@ class UseCases:
     standings: Standings
     tokens: Tokens
     audit_trail: AuditTrail
+    webhooks: Webhooks
     traffic: TrafficLog
     look_at_upstreams: Look
+    preview: Preview

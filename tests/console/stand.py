@@ -46,6 +46,9 @@ from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
 from router.storage.audit_trail import AuditTrail
+from router.portal.preview import Preview
+from router.portal.rendering import Renderer
+from router.portal.themes import Themes
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed
@@ -255,6 +258,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         languages=Languages.load(),
         public_port=8443,
         csrf_key=KEY,
+        preview=Preview(Renderer(Themes.load()), database).page,
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from router.console.use_cases import UseCases
 
 
-def pages_of(desk: Desk, use_cases: UseCases) -> Sequence[Page]:
-    """Make every page."""
+def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page]:  # noqa: ARG001 - for pages that name addresses
+    """Make every page. ``public_port`` is the HTTPS port as customers see it."""
     sign_in = use_cases.operator_sign_in
     return (
         HomePage(desk),
@@ -42,13 +42,18 @@ def pages_of(desk: Desk, use_cases: UseCases) -> Sequence[Page]:
 
 
 def mount_pages(
-    application: web.Application, use_cases: UseCases, access: Access, *, csrf_key: bytes
+    application: web.Application,
+    use_cases: UseCases,
+    access: Access,
+    *,
+    csrf_key: bytes,
+    public_port: int,
 ) -> None:
     """Mount every page, and what stands before them. ``csrf_key`` is the same on every worker."""
     csrf, static, mounted = Csrf(csrf_key), StaticFiles(), set[str]()
     shown = Pages(csrf, mounted)
     desk = Desk(shown, csrf, use_cases.operator_sessions, access)
-    pages = pages_of(desk, use_cases)
+    pages = pages_of(desk, use_cases, public_port)
     mounted |= {page.section for page in pages}
     application[aiohttp_jinja2.APP_KEY] = environment(static)
     application.middlewares.append(Front(shown).answer)
