@@ -14,13 +14,15 @@ from aiohttp import web
 from router.console.access import Access
 from router.console.api.audit import AuditEndpoint
 from router.console.api.bearer import ALLOWANCE
-from router.console.api.calls import Calls
+from router.console.api.calls import ROOT, Calls
+from router.console.api.documentation import Documentation
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.tenants import TenantsEndpoint
 from router.console.api.tokens import TokensEndpoint
 from router.console.api.traffic import TrafficEndpoint
 from router.console.api.users import SessionsEndpoint, UsersEndpoint
+from router.console.api.webhooks import WebhooksEndpoint
 from router.console.pages.front import API
 from router.console.pages.mounting import mount_pages
 from router.console.problems import problem, problem_of
@@ -39,6 +41,9 @@ _log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
 """Octets of a request's body; the edge lets no more through either."""
+
+OPERATIONS: Final = web.AppKey("operations", tuple)
+"""What the API can do, for whoever looks at the whole of it."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -74,6 +79,7 @@ def build_console(
         TokensEndpoint(use_cases.tokens, access),
         TrafficEndpoint(use_cases.traffic, use_cases.look_at_upstreams),
         AuditEndpoint(use_cases.audit_trail),
+        WebhooksEndpoint(use_cases.webhooks, access),
     )
     application = web.Application(middlewares=[_answer], client_max_size=MAX_BODY)
     operations = tuple(each for endpoint in endpoints for each in endpoint.operations())

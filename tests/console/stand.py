@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from router.certificates.uploads import Uploads
 from router.certificates.vault import Vault
 from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
-from router.console.application import build_console
+from router.console.application import OPERATIONS, build_console
 from router.console.budgets import Budgets
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
@@ -45,10 +46,10 @@ from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
-from router.storage.audit_trail import AuditTrail
 from router.portal.preview import Preview
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
+from router.storage.audit_trail import AuditTrail
 from router.storage.bell import PollBell
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed
@@ -62,6 +63,8 @@ from router.tenants.domains import Domains
 from router.tenants.form import Offered, TenantForm
 from router.tenants.registry import Registry
 from router.tenants.verify import Verifier
+from router.tenants.webhook_address import check_webhook_url
+from router.webhooks.webhooks import Webhooks
 from tests.edge.name_server import name_server
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from router.console.api.operation import Operation
     from router.storage.database import Database
     from router.tenants.tenant import Tenant
     from tests.edge.name_server import NameServer
@@ -97,6 +101,7 @@ class Stand:
     links: InvoiceLinks
     use_cases: UseCases
     idempotency: Idempotency
+    operations: tuple[Operation, ...]
     acme: Tenant
     globex: Tenant
     token: str
@@ -247,9 +252,13 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         uploads=Uploads(database, vault),
         standings=Standings(database),
         tokens=tokens,
+        webhooks=Webhooks(
+            database, bell, Sealer([KEY]), partial(check_webhook_url, allow_private=True), clock=clock
+        ),
         audit_trail=AuditTrail(database),
         traffic=TrafficLog(database),
         look_at_upstreams=Inspection(pools, port_suffix=b":8443").look,
+        preview=Preview(Renderer(Themes.load()), database).page,
     )
     application = build_console(
         use_cases=use_cases,
@@ -258,7 +267,6 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         languages=Languages.load(),
         public_port=8443,
         csrf_key=KEY,
-        preview=Preview(Renderer(Themes.load()), database).page,
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)
@@ -275,6 +283,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
             links=invoice_links,
             use_cases=use_cases,
             idempotency=idempotency,
+            operations=application[OPERATIONS],
             acme=acme,
             globex=globex,
             token="",

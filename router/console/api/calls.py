@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from router.console.access import Access, Admitted
     from router.console.api.bearer import Bearer
     from router.console.api.idempotency import Asked, Idempotency
-    from router.console.api.operation import Endpoint, Operation, Reply
+    from router.console.api.operation import Operation, Reply
     from router.console.principal import Principal
 
 ROOT: Final = "/api/v1"
@@ -38,20 +38,16 @@ _ETAG: Final = re.compile(r'"v([1-9][0-9]{0,9})"')
 
 
 class Calls:
-    """Does the operations of some endpoints."""
+    """Does the operations."""
 
     def __init__(self, bearer: Bearer, access: Access, idempotency: Idempotency) -> None:
         self._bearer = bearer
         self._access = access
         self._idempotency = idempotency
 
-    def routes(self, endpoints: Iterable[Endpoint]) -> list[web.RouteDef]:
+    def routes(self, operations: Iterable[Operation]) -> list[web.RouteDef]:
         """Say which path does what."""
-        return [
-            web.route(each.method, ROOT + each.path, self._doing(each))
-            for endpoint in endpoints
-            for each in endpoint.operations()
-        ]
+        return [web.route(each.method, ROOT + each.path, self._doing(each)) for each in operations]
 
     def _doing(self, operation: Operation) -> Handler:
         async def do(request: web.Request) -> web.StreamResponse:
