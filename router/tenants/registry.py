@@ -91,6 +91,11 @@ class Registry:
         self._offered = offered
         self._clock = clock
 
+    @property
+    def platform_domain(self) -> Hostname:
+        """The domain that the tenants' platform addresses are under."""
+        return self._platform_domain
+
     async def list(self) -> list[TenantRecord]:
         """All tenants, by short name."""
         async with self._database.read() as connection:

@@ -8,11 +8,20 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from router.console.pages.account import AccountPage, EndOtherSessionsAction, EndSessionAction
+from router.console.pages.audit import AuditPage, TenantAuditPage
 from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
 from router.console.pages.front import Front
 from router.console.pages.page import Desk
 from router.console.pages.rendering import Pages, environment
 from router.console.pages.static_files import STATIC, StaticFiles
+from router.console.pages.tenants import (
+    DeleteTenantPage,
+    NewTenantPage,
+    ResumeAction,
+    StatePage,
+    SuspendAction,
+    TenantsPage,
+)
 from router.console.pages.traffic import TrafficPage
 from router.console.pages.upstreams import UpstreamsPage
 from router.forms import Csrf
@@ -25,17 +34,25 @@ if TYPE_CHECKING:
     from router.console.use_cases import UseCases
 
 
-def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page]:  # noqa: ARG001 - for pages that name addresses
+def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page]:
     """Make every page. ``public_port`` is the HTTPS port as customers see it."""
-    sign_in = use_cases.operator_sign_in
+    sign_in, registry = use_cases.operator_sign_in, use_cases.registry
     return (
         HomePage(desk),
         SignInPage(desk, sign_in),
         SignOutAction(desk),
         WelcomePage(desk, sign_in),
         AccountPage(desk, sign_in),
+        TenantsPage(desk, registry, public_port=public_port),
+        NewTenantPage(desk, registry),
+        StatePage(desk),
+        SuspendAction(desk, registry),
+        ResumeAction(desk, registry),
+        DeleteTenantPage(desk, registry),
         TrafficPage(desk, use_cases.traffic),
         UpstreamsPage(desk, use_cases.look_at_upstreams),
+        AuditPage(desk, use_cases.audit_trail),
+        TenantAuditPage(desk, use_cases.audit_trail),
         EndSessionAction(desk),
         EndOtherSessionsAction(desk),
     )
