@@ -37,11 +37,12 @@ class Standings:
 
     async def of(self, records: Iterable[CertificateRecord]) -> dict[str, Standing]:
         """Tell where each of these certificates stands, by its id. Raises ``Unavailable`` (the database)."""
-        now = self._clock()
+        records, now = list(records), self._clock()
         alive = await self._workers.alive(now)
         latest = await self._latest(min((worker.position for worker in alive), default=None))
-        async with self._database.read() as connection:
-            held = await find_held(connection, None)
+        owners = {each.tenant_id for each in records} - {None}
+        async with self._database.read() as connection:  # a platform may have a hundred thousand hostnames
+            held = await find_held(connection, owners.pop() if len(owners) == 1 else None) if owners else []
         by_tenant: dict[str, list[str]] = {}
         for hostname, tenant_id in held:
             by_tenant.setdefault(tenant_id, []).append(hostname)

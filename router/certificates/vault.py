@@ -204,6 +204,11 @@ class Vault:
         async with self._database.read() as connection:
             return await find_records(connection)
 
+    async def of(self, tenant_id: str | None) -> Sequence[CertificateRecord]:
+        """A tenant's certificates or the platform's own, superseded ones included, the newest first."""
+        async with self._database.read() as connection:
+            return await find_records(connection, certificates.c.tenant_id == tenant_id)
+
     def unseal(self, sealed: SealedCertificate) -> StoredCertificate:
         """Open the key. Raises what ``Sealer.open`` raises when the encryption key is not the right one."""
         key = self._sealer.open(sealed.sealed_key, identity=identity_of(sealed.record.id))

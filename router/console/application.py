@@ -16,6 +16,8 @@ from router.console.api.audit import AuditEndpoint
 from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import ROOT, Calls
 from router.console.api.documentation import Documentation
+from router.console.api.certificates import CertificatesEndpoint
+from router.console.api.domains import DomainsEndpoint
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.tenants import TenantsEndpoint
@@ -76,6 +78,8 @@ def build_console(
         UsersEndpoint(use_cases.users),
         SessionsEndpoint(use_cases.users, use_cases.sessions),
         TenantsEndpoint(use_cases.registry, public_port=public_port),
+        DomainsEndpoint(use_cases.domains, use_cases.registry),
+        CertificatesEndpoint(use_cases.uploads, use_cases.vault, use_cases.standings),
         TokensEndpoint(use_cases.tokens, access),
         TrafficEndpoint(use_cases.traffic, use_cases.look_at_upstreams),
         AuditEndpoint(use_cases.audit_trail),

@@ -85,7 +85,10 @@ class Domains:
             wanted.append(tenants.c.slug == slug)
         async with self._database.read() as connection:
             found = await find_claims(connection, *wanted)
-            rows = await connection.execute(select(tenants.c.id, tenants.c.cname_label))
+            labelled = select(tenants.c.id, tenants.c.cname_label)
+            if slug is not None:
+                labelled = labelled.where(tenants.c.slug == slug)
+            rows = await connection.execute(labelled)
             labels = {row.id: row.cname_label for row in rows}
         platform = self._platform_domain
         found.sort(key=lambda claim: (claim.hostname, claim.slug))
