@@ -121,8 +121,9 @@ async def _check_workers(database: Database, key: str) -> None:
         shown = [*lacking[:_SHOWN], *(["…"] if len(lacking) > _SHOWN else [])]
         raise Conflict(
             "workers_without_key",
-            f"{len(lacking)} of {len(alive)} running workers do not have the key {key}, and could not open what "
-            f"it encrypts: {'; '.join(shown)}. Give it to every node, replace the workers (SIGHUP), try again.",
+            f"{len(lacking)} of {len(alive)} running workers do not have the key {key}, and could not open "
+            f"what it encrypts: {'; '.join(shown)}. Give it to every node, replace the workers (SIGHUP), and "
+            "try again.",
         )
 
 

@@ -7,6 +7,7 @@ hostname as the database has it: nothing of a request gets into a mail.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import textwrap
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,7 @@ MAIL_KINDS: Final[Mapping[str, str]] = {
     "domain-conflict": "",
     "certificate-expiring": "",
     "certificate-expired": "",
+    "certificates-ending": "",
 }
 """Each kind of mail, and the page that its button leads to; the token of a one-time link goes with it."""
 
@@ -83,7 +85,8 @@ class Mails:
         tenant = self._platform if tenant_id is None else await self._find(tenant_id)
         if tenant is None:
             raise NotFound("tenant_not_found", f"There is no tenant {tenant_id}: it gets no mails any more.")
-        return self.render(tenant, kind, language, facts)
+        # A template that is used for the first time is compiled, which takes some 20 ms.
+        return await asyncio.to_thread(self.render, tenant, kind, language, facts)
 
     def render(self, tenant: Tenant, kind: str, language: str, facts: Mapping[str, str | int]) -> Composed:
         """Compose a mail for a tenant that is at hand. Raises as ``compose``."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NOW: Final = 1_795_372_560
 _EMAIL: Final = "annegret.musterfrau-schmidt@kundin.example"
+_HOST: Final = "rechnungen.stadtwerke.example"
 _FIREFOX: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 _SAFARI: Final = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1"
 
@@ -79,7 +80,7 @@ def mail_facts() -> dict[str, str | int]:
         "address": "203.0.113.7",
         "at": _NOW,
         "expires_at": _NOW + 86_400,
-        "hostname": "rechnungen.stadtwerke.example",
+        "hostname": _HOST,
         "target": "k3x9q0v7m2p5t8w1.customers.portal.example",
         "txt_name": "_portal-challenge.rechnungen.stadtwerke.example",
         "txt_token": "v" * 32,
@@ -87,6 +88,9 @@ def mail_facts() -> dict[str, str | int]:
         "until": _NOW + 7 * 86_400,
         "names": "kunden.stadtwerke.example, rechnungen.stadtwerke.example",
         "days": 14,
+        "count": 3,
+        "endings": f"{_NOW} {_HOST}\n{_NOW + 86_400} kunden.stadtwerke.example, {_HOST}",
+        "more": 1,
     }
 
 

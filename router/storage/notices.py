@@ -44,7 +44,8 @@ class Notices:
     ) -> list[str]:
         """Queue one of the theme's mails for each of them, or for the contact alone; answer whom.
 
-        Call it after the transaction's other writes, as ``Outbox.post``, and ring the bell after the commit.
+        Without a tenant they are the platform's operators alone. Call it after the transaction's other
+        writes, as ``Outbox.post``, and ring the bell after the commit.
         """
         branding = await connection.scalar(select(tenants.c.branding).where(tenants.c.id == tenant_id)) or {}
         contact = next((branding[name] for name in _CONTACTS if branding.get(name)), None)

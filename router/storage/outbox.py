@@ -32,6 +32,10 @@ NOTICES: Final = frozenset({"password-changed", "email-change-asked", "email-cha
 """Kinds of mails that tell users what was done to their account. They are counted apart, to the same bounds:
 who means to do something first and fills the mailbox for that is told of all the same (ASVS 5.0, 6.3.7)."""
 
+ONCE: Final = frozenset({"certificate-expiring", "certificate-expired", "certificates-ending"})
+"""Kinds of mails that are told once each, collected where there are several, and that nobody's form causes:
+they have no bound and count towards none, because what was not queued would never be told."""
+
 _HOUR: Final = 3600
 _DAY: Final = 86_400
 _log = structlog.get_logger(__name__)
@@ -62,9 +66,9 @@ class Outbox:
         """Queue a mail in the transaction of what it is about; ring the bell after the commit.
 
         False, and nothing queued, when the recipient has had as many of this tenant's mails as anyone gets
-        (``HOURLY``, ``DAILY``; notices apart). Call it after the transaction's other writes, as
-        ``changes.record``, which it calls itself; a former mail or record of the same transaction does no
-        harm. ``now`` in unix seconds.
+        (``HOURLY``, ``DAILY``; notices apart, ``ONCE`` without bound). Call it after the transaction's other
+        writes, as ``changes.record``, which it calls itself; a former mail or record of the same transaction
+        does no harm. ``now`` in unix seconds.
         """
         mail_id = new_id("mail")
         await connection.execute(insert(outbox).values(self._row(mail_id, mail, int(now))))
@@ -98,9 +102,11 @@ def identity_of(mail_id: str) -> str:
 
 
 async def _within_bounds(connection: AsyncConnection, mail: Mail, now: int) -> bool:
+    if mail.kind in ONCE:
+        return True
     recent = func.count(case((outbox.c.created_at > now - _HOUR, 1)))
     theirs = (outbox.c.tenant_id == mail.tenant_id) & (outbox.c.recipient == mail.recipient)
-    alike = outbox.c.kind.in_(NOTICES) if mail.kind in NOTICES else outbox.c.kind.not_in(NOTICES)
+    alike = outbox.c.kind.in_(NOTICES) if mail.kind in NOTICES else outbox.c.kind.not_in(NOTICES | ONCE)
     statement = select(recent, func.count()).where(theirs, alike, outbox.c.created_at > now - _DAY)
     of_hour, of_day = (await connection.execute(statement)).one()
     return bool(of_hour <= HOURLY and of_day <= DAILY)

@@ -1,7 +1,7 @@
 """The workers of the fleet: each says every few seconds that it is there, and which changes it knows.
 
-So it can be told how many workers know of a change, and which of them lack an encryption key. The clocks of the
-nodes need to agree to a few seconds.
+So it can be told how many workers know of a change, and which of them lack an encryption key. The clocks of
+the nodes need to agree to a few seconds.
 """
 
 from __future__ import annotations

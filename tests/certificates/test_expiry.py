@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from router.certificates.folder import CertificateFolder
 from router.certificates.life import DAY
 from router.storage.changes import PollBell
 from router.storage.notices import Notices
-from router.storage.outbox import Outbox
+from router.storage.outbox import Outbox, identity_of
 from router.storage.schema import audit, outbox, tenants
 from tests.certificates.conftest import SEALER
 from tests.certificates.maker import INTERMEDIATE, NOW, make
@@ -48,6 +49,16 @@ class Watch:
         self.now = NOW + days * DAY
         await self.expiry.look()
         return sorted((Counter(await self._sent()) - before).elements())
+
+    async def facts(self, recipient: str) -> dict[str, str | int]:
+        """What the latest mail to somebody tells."""
+        statement = select(outbox).where(outbox.c.recipient == recipient).order_by(outbox.c.created_at.desc())
+        async with self.database.read() as connection:
+            row = (await connection.execute(statement)).mappings().first()
+        assert row is not None
+        opened = SEALER.open(row["sealed_facts"], identity=identity_of(row["id"]))
+        facts: dict[str, str | int] = json.loads(opened)
+        return facts
 
     async def _sent(self) -> list[tuple[str, str]]:
         async with self.database.read() as connection:
@@ -119,18 +130,38 @@ async def test_the_platforms_own_is_told_to_the_platform(
     database: Database, vault: Vault, watch: Watch
 ) -> None:
     """Its wildcard, uploaded or a file in certs/: without a tenant, and each once."""
-    await vault.store(ending("*.portal.test", days=20), None)
+    wildcard = await vault.store(ending("*.portal.test", days=20), None)
     file = make("files.test", issuer=INTERMEDIATE, days=(-40, 20), slot=2)
     for name in ("a", "b"):  # the same file on two nodes, or twice on one
         (watch.certs / f"{name}.pem").write_bytes(file.pem + INTERMEDIATE.pem + file.key_pem)
     await watch.folder.look()
-    assert await watch.mails(14) == [("certificate-expiring", OPERATORS)] * 2
+    assert await watch.mails(14) == [("certificates-ending", OPERATORS)]
     assert await watch.mails(14) == []
     async with database.read() as connection:
         owners = (await connection.execute(select(outbox.c.tenant_id))).scalars().all()
         lines = (await connection.execute(select(audit).where(audit.c.actor == "router"))).all()
-    assert owners == [None, None]
+    assert owners == [None]
+    assert {line.subject for line in lines} == {wildcard.id, watch.folder.list()[0].fingerprint}
     assert {(line.action, line.detail["days"]) for line in lines} == {("certificate.expiring", 7)}
+
+
+async def test_fifty_that_end_at_once_are_one_mail(database: Database, vault: Vault, watch: Watch) -> None:
+    """Nobody's bound is met and nothing is lost: one mail that names them all, the soonest first."""
+    acme = await add_tenant(database, "acme", HOST, "shop.acme.test")
+    await with_contact(database, acme)
+    for number in range(48):
+        await vault.store(ending(f"n{number}.test", days=20 + number / 100, slot=number), None)
+    await vault.store(ending(HOST, days=21), acme)
+    await vault.store(ending("shop.acme.test", days=19), acme)
+    collected = [("certificates-ending", CONTACT), ("certificates-ending", OPERATORS)]
+    assert await watch.mails(14) == collected
+    told = await watch.facts(OPERATORS)
+    lines = str(told["endings"]).splitlines()
+    assert (told["count"], told["more"], len(lines)) == (50, 0, 50)
+    assert [line.split(" ", 1)[1] for line in (lines[0], lines[-1])] == ["shop.acme.test", HOST]
+    assert str((await watch.facts(CONTACT))["endings"]).count("\n") == 1
+    assert await watch.mails(14) == []
+    assert await watch.mails(25) == collected  # now they have ended, and the bound is not met by that either
 
 
 async def test_of_several_workers_one_sends(database: Database, vault: Vault, watch: Watch) -> None:

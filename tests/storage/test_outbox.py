@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select
 from structlog.testing import capture_logs
 
-from router.storage.outbox import DAILY, HOURLY, NOTICES, Mail, Outbox, identity_of
+from router.storage.outbox import DAILY, HOURLY, NOTICES, ONCE, Mail, Outbox, identity_of
 from router.storage.schema import changes, outbox, tenants
 from router.storage.sealing import Sealer
 
@@ -107,6 +107,14 @@ async def test_a_mailbox_is_not_flooded(database: Database) -> None:
     assert await post(database, NOW + 86_400)
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(outbox)) == DAILY + 1
+
+
+async def test_what_is_told_once_has_no_bound(database: Database) -> None:
+    """A certificate's end is told however many mails there were, and takes nobody's place among them."""
+    for kind in sorted(ONCE) * HOURLY:
+        assert await post(database, kind=kind)
+    assert [await post(database) for _ in range(HOURLY + 1)] == [True] * HOURLY + [False]
+    assert await post(database, kind="certificate-expired")
 
 
 async def test_bounds_are_for_one_tenant_and_one_recipient(database: Database) -> None:
