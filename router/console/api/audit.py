@@ -94,7 +94,7 @@ class AuditEndpoint:
         )
 
     async def _list(self, call: Call[None, AuditPaging]) -> Reply:
-        """Tell of them."""
+        """Without filters, all that the token may read."""
         query = call.query
         before = int(place_of(query.after, int)[0]) if query.after is not None else None
         wanted = await self._wanted(call.principal, query)
@@ -103,7 +103,7 @@ class AuditEndpoint:
         return Reply(AuditEntries(items=[_entry(line) for line in rows], next=following))
 
     async def _export(self, call: Call[None, AuditQuery]) -> Reply:
-        """Send them while they are read, a few hundred at a time."""
+        """All there are at the moment of the call, sent while they are read: any number of them."""
         wanted = await self._wanted(call.principal, call.query)
         headers = {"Content-Disposition": 'attachment; filename="audit.jsonl"'}
         return Reply(stream=self._octets(wanted), headers=headers)

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _WITH_STATUS: Final = re.compile(r"([45]\d\d) (\w+)")
 _UNKNOWN: Final = re.compile(r"no_such_\w+|\w+_not_found|not_found")
+_DONE_TO_TENANTS: Final = ("suspend", "resume")
 _REFERENCE: Final = "#/components/schemas/{model}"
 
 _ABOUT: Final = """\
@@ -28,9 +29,13 @@ Everything that the console can do, for programs. Times are RFC 3339 in UTC; ids
 
 Every call shows a token: `Authorization: Bearer trt_…`. A token has scopes, which say what it may be used
 for, and is for one tenant or for all of them; another's tenant is answered as one that does not exist.
+
 Failures are `application/problem+json` (RFC 9457) with a stable `code`; `errors` names the fields at fault.
+
 Lists come in pieces: ask for the next one with `after`, which is the `next` of the piece before.
+
 What changes a tenant says which version it changes: `If-Match` with the `ETag` of what was read.
+
 What makes something may carry an `Idempotency-Key`: sent again within a day, it is done once.
 """
 
@@ -142,8 +147,8 @@ def describe(operations: Sequence[Operation]) -> Json:
 def tag_of(operation: Operation) -> str:
     """Name the kind of thing that an operation is about: the first name in its path but the tenant's."""
     names = [part for part in operation.path.split("/") if part and not part.startswith("{")]
-    named = names[1] if names[0] == "tenants" and len(names) > 1 else names[0]
-    return named.partition(".")[0]
+    within = names[0] == "tenants" and len(names) > 1 and names[1] not in _DONE_TO_TENANTS
+    return names[1 if within else 0].partition(".")[0]
 
 
 def name_of(operation: Operation) -> str:

@@ -101,7 +101,7 @@ class TokensEndpoint:
         )
 
     async def _list(self, call: Call[None, Paging]) -> Reply:
-        """Tell of them."""
+        """Those of one tenant, for a token of that tenant."""
         query = call.query
         place = place_of(query.after, int, str) if query.after is not None else None
         after = (int(place[0]), str(place[1])) if place is not None else None
@@ -111,7 +111,7 @@ class TokensEndpoint:
         return Reply(TokenList(items=items, next=following))
 
     async def _add(self, call: Call[TokenWish, None]) -> Reply:
-        """Make one. Nobody gives away what they may not do themselves."""
+        """Nobody gives away what they may not do themselves."""
         wish, tenant_id = call.body, call.principal.tenant_id
         for scope in wish.scopes:
             if not call.principal.may(scope):
