@@ -82,7 +82,7 @@ def _told(detail: Mapping[str, object]) -> list[tuple[str, str]]:
 def _written(value: object) -> str:
     match value:
         case None | "" | [] | {}:
-            return "–"
+            return "\N{EN DASH}"
         case bool():
             return "yes" if value else "no"
         case list():

@@ -318,7 +318,10 @@ class FormPage(Page):
             raise Faulty({name: Fault(f"{name}_missing", "Fill this in.") for name in missing})
 
     def _field(self, fault: RouterError) -> str:
-        return self.said.get(fault.code) or fault.field or "form"
+        if fault.code in self.said:
+            return self.said[fault.code]
+        field = fault.field or "form"
+        return field if field in self.typed else field.partition("/")[0]  # one of several in one field
 
 
 class Action(FormPage):
