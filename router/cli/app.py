@@ -26,6 +26,8 @@ from router.cli.settings import settings
 from router.errors import BadInput, RouterError, Unavailable
 
 _INTERRUPTED: Final = 130
+_HINTS: Final = {"tenant_not_found": " See: tenant-router tenant list"}
+"""What helps at a command line, and would say nothing to a caller of the API."""
 
 app = App(
     name="tenant-router",
@@ -52,6 +54,9 @@ app.command(explain)
 app.command(export)
 app.command(apply)
 app.command(import_, name="import")
+app.register_install_completion_command(
+    help="Have the shell complete commands, options and files; --shell bash, zsh or fish."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,8 +89,9 @@ def _failed(fault: RouterError, *, as_json: bool) -> int:
             {"field": each.field, "code": each.code, "sentence": each.sentence} for each in fault.faults
         ]
         lines = [each.sentence for each in fault.further]
+    sentence = fault.sentence + _HINTS.get(fault.code, "")
     cause = _told_cause(fault)
-    complain(fault.code, fault.sentence, as_json=as_json, cause=cause, faults=faults, lines=lines)
+    complain(fault.code, sentence, as_json=as_json, cause=cause, faults=faults, lines=lines)
     return exit_for(fault)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter
 
 from router.cli.output import AsJson, Exit, Record, answer, show_list, show_record, when
-from router.cli.tenant import described_claim
+from router.cli.tenant import described_claim, given_up, tell_given_up
 from router.errors import Conflict
 from router.tenants.claims import ClaimState
 from router.tenants.form import TenantForm
@@ -47,7 +48,8 @@ async def add(
     """Claim a hostname for a tenant, and say which DNS record proves that it is the tenant's.
 
     A running router looks for the record by itself. The tenant's former
-    external hostname serves until this one is active.
+    external hostname serves until this one is active; one that was not
+    active yet is given up.
 
     For example:
         tenant-router domain add acme billing.acme.example
@@ -56,9 +58,10 @@ async def add(
 
     async with opened() as stores:
         form = TenantForm(external_domain=host, behind_cdn=behind_cdn)
-        await stores.registry.change(slug, form, actor=actor())
+        before = await stores.registry.get(slug)
+        gone = given_up(before, await stores.registry.change(slug, form, actor=actor()))
         standing = await stores.domains.status(host, slug=slug)
-    _show(standing, as_json=as_json)
+    _show(standing, as_json=as_json, gone=gone)
 
 
 @app.command
@@ -278,19 +281,25 @@ def described(standing: Standing) -> dict[str, object]:
     }
 
 
-def _show(standing: Standing, *, as_json: bool, with_evidence: bool = False) -> None:
+def _show(
+    standing: Standing, *, as_json: bool, with_evidence: bool = False, gone: Sequence[str] | None = None
+) -> None:
+    """Show a claim; ``gone`` are the hostnames that were given up for it."""
     record: dict[str, object] = described(standing)
+    if gone is not None:
+        record["given_up"] = list(gone)
     if with_evidence:
         record["evidence"] = [_described_line(each) for each in standing.evidence]
     show_record(record, as_json=as_json, told=_told(record, standing))
     if not as_json:
         print(f"{standing.claim.hostname} is {standing.claim.state.value}. {standing.story}")
+        print(*tell_given_up(gone or ()), sep="\n", end="\n" if gone else "")
 
 
 def _told(record: Record, standing: Standing) -> Record:
     """Tell people the same without what is empty, and of the evidence the latest check's."""
     told = {name: value for name, value in record.items() if value not in (None, "", 0, False)}
-    for name in ("sentence", "next_step", "evidence"):
+    for name in ("sentence", "next_step", "evidence", "given_up"):
         told.pop(name, None)
     newest = standing.evidence[0].at if standing.evidence else 0
     lines = [each.line for each in standing.evidence if each.at == newest]

@@ -26,7 +26,12 @@ _SHOWN: Final = 20
 
 
 async def import_(
-    file: Annotated[Path, Parameter(help="A CSV file, its first line the columns; - for standard input.")],
+    file: Annotated[
+        Path,
+        Parameter(
+            allow_leading_hyphen=True, help="A CSV file, its first line the columns; - for standard input."
+        ),
+    ],
     /,
     *,
     report_to: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -172,7 +173,7 @@ async def set_(  # noqa: PLR0913 - an option for each field of the form
         record = await stores.registry.change(slug, form, actor=actor())
         changed = record.tenant.version != before.tenant.version
         said = f"Tenant {slug} was changed." if changed else f"Nothing to change: tenant {slug} is like that."
-        _answer(record, stores.settings, said, as_json=as_json)
+        _answer(record, stores.settings, said, before=before, as_json=as_json)
 
 
 @app.command
@@ -185,8 +186,10 @@ async def suspend(slug: Slug, /, *, as_json: AsJson = False) -> None:
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
+        before = await stores.registry.get(slug)
         record = await stores.registry.suspend(slug, actor=actor())
-        _answer(record, stores.settings, f"Tenant {slug} is suspended.", as_json=as_json)
+        said = f"Tenant {slug} is suspended."
+        _answer(record, stores.settings, said, before=before, as_json=as_json)
 
 
 @app.command
@@ -199,8 +202,9 @@ async def resume(slug: Slug, /, *, as_json: AsJson = False) -> None:
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
+        before = await stores.registry.get(slug)
         record = await stores.registry.resume(slug, actor=actor())
-        _answer(record, stores.settings, f"Tenant {slug} is active.", as_json=as_json)
+        _answer(record, stores.settings, f"Tenant {slug} is active.", before=before, as_json=as_json)
 
 
 @app.command
@@ -291,13 +295,30 @@ def portal_url(hostname: str, public_port: int) -> str:
     return f"https://{hostname}{port_suffix(public_port)}"
 
 
-def _answer(record: TenantRecord, settings: Settings, said: str, *, as_json: bool) -> None:
+def given_up(before: TenantRecord, after: TenantRecord) -> list[str]:
+    """Name the hostnames that a change of the tenant's own one gave up."""
+    were = {claim.id for claim in before.claims if claim.state is not ClaimState.RELEASED}
+    gone = [claim for claim in after.claims if claim.id in were and claim.state is ClaimState.RELEASED]
+    return [str(claim.hostname) for claim in gone]
+
+
+def tell_given_up(hostnames: Sequence[str]) -> list[str]:
+    """Tell people of it, hostname by hostname."""
+    return [f"{hostname} was given up." for hostname in hostnames]
+
+
+def _answer(
+    record: TenantRecord, settings: Settings, said: str, *, before: TenantRecord | None = None, as_json: bool
+) -> None:
+    """Tell what was done and, of hostnames that this has to do with, what is to be done next."""
     waits = (ClaimState.PENDING, ClaimState.VERIFYING, ClaimState.CONFLICT)
-    steps = [
-        f"{claim.hostname} is {claim.state.value}. {tell(claim, record.cname_target)} "
-        f"Or vouch that it is the tenant's: tenant-router domain activate {claim.hostname} --reason …"
-        for claim in record.claims
-        if claim.state in waits
-    ]
+    known = {} if before is None else {claim.id: claim.state for claim in before.claims}
+    steps: list[str] = []
+    for claim in record.claims:
+        if claim.state in waits and known.get(claim.id) not in waits:
+            steps.append(f"{claim.hostname} is {claim.state.value}. {tell(claim, record.cname_target)}")
+            steps.append(f"Or vouch for it: tenant-router domain activate {claim.hostname} --reason …")
+    gone = [] if before is None else given_up(before, record)
     address = portal_url(record.tenant.hostname, settings.public_port)
-    answer(described(record, settings), said, f"Portal address: {address}", *steps, as_json=as_json)
+    sentences = (said, f"Portal address: {address}", *tell_given_up(gone), *steps)
+    answer(described(record, settings), *sentences, as_json=as_json)

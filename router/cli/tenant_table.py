@@ -40,6 +40,7 @@ class TenantTable:
     """What was read: the wishes that can be judged, on which lines they are, what is wrong with others."""
 
     name: str
+    columns: tuple[str, ...]
     wishes: tuple[Wish, ...]
     lines: tuple[int, ...]
     faults: tuple[FileFault, ...]
@@ -50,7 +51,8 @@ class TenantTable:
             FileFault(self.lines[fault.position], _column(fault.field), fault.code, fault.sentence)
             for fault in judged
         ]
-        return sorted((*self.faults, *found), key=lambda fault: fault.line)
+        place = {column: index for index, column in enumerate(self.columns)}
+        return sorted((*self.faults, *found), key=lambda fault: (fault.line, place.get(fault.where, -1)))
 
 
 def read_table(path: Path) -> TenantTable:
@@ -77,7 +79,7 @@ def read_table(path: Path) -> TenantTable:
     except csv.Error as fault:
         wrong_at = FileFault(rows.line_num, "-", "bad_csv", f"It is no CSV: {fault}.")
         raise BadFile(name, [wrong_at]) from fault
-    return TenantTable(name, tuple(wishes), tuple(lines), tuple(faults))
+    return TenantTable(name, tuple(columns), tuple(wishes), tuple(lines), tuple(faults))
 
 
 def spell_report(faults: Sequence[FileFault], path: Path) -> str:

@@ -127,7 +127,7 @@ class Wishes:
         at_once: int = 1,
         on_done: Callable[[int], None] = lambda _: None,
     ) -> list[Failure]:
-        """Carry out, ``at_once`` in a transaction, and say what could not be.
+        """Carry out, ``at_once`` in a transaction (of changes a tenth), and say what could not be.
 
         Where one of a transaction cannot be, the others are carried out one by one. ``on_done`` hears how
         many were done. Raises ``Unavailable``: what was done by then stays.
@@ -207,8 +207,12 @@ def _field(field: str) -> str:
 
 
 def _batches(orders: Sequence[Order], size: int) -> Iterator[Sequence[Order]]:
-    for start in range(0, len(orders), size):
-        yield orders[start : start + size]
+    """Make batches, those of changes a tenth as large: each is read and written by itself."""
+    added = [order for order in orders if order.version is None]
+    changed = [order for order in orders if order.version is not None]
+    for some, many in ((added, size), (changed, max(1, size // 10))):
+        for start in range(0, len(some), many):
+            yield some[start : start + many]
 
 
 def _entry_after(slug: str, record: TenantRecord | None, judged: Judged) -> TenantEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -104,6 +105,41 @@ def test_a_usage_error_names_the_help_that_helps(bare: Shell) -> None:
     """The command's own, not the whole program's."""
     assert "See tenant-router tenant show --help." in bare("tenant", "show", "--colour").err
     assert "See tenant-router --help." in bare("sevre").err
+
+
+def test_a_tenant_that_is_not_there_is_told_with_where_to_look(shell: Shell) -> None:
+    """The command that lists them; exit code 4."""
+    ran = shell("tenant", "show", "nobody")
+    assert (ran.code, ran.err) == (
+        Exit.NOT_FOUND,
+        "Error: There is no tenant “nobody”. See: tenant-router tenant list\n",
+    )
+
+
+def test_all_faults_of_a_form_are_told_at_once(shell: Shell) -> None:
+    """Each in a sentence for people, and by its field for programs."""
+    wrong = ("tenant", "add", "acme", "--name", "", "--theme-colour", "red", "--upstream", "http://127.0.0.1")
+    ran = shell(*wrong)
+    assert ran.code == Exit.BAD_INPUT
+    assert len(ran.err.splitlines()) == 3
+    faults = json.loads(shell(*wrong, "--json").err)["error"]["faults"]
+    assert [(each["field"], each["code"]) for each in faults] == [
+        ("name", "bad_name"),
+        ("theme_colour", "bad_colour"),
+        ("upstreams/0", "private_upstream"),
+    ]
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_a_shell_learns_to_complete(shell_name: str, bare: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script is written where one says, and names the commands."""
+    for name in ("HOME", "ZDOTDIR"):  # where the shell is told of the script
+        monkeypatch.setenv(name, str(bare.folder))
+    ran = bare("--install-completion", "--shell", shell_name, "--output", "completion")
+    assert ran.code == Exit.OK
+    script = (bare.folder / "completion").read_text("utf-8")
+    assert "end-sessions" in script
+    assert "theme-colour" in script
 
 
 def test_bad_settings_are_told_a_sentence_for_each_fault(

@@ -46,6 +46,26 @@ def test_claiming_says_which_record_to_create(acme: Shell) -> None:
     assert acme("domain", "add", "acme", HOST, "--no-behind-cdn", "--json").answer["behind_cdn"] is False
 
 
+def test_a_claim_that_is_given_up_for_another_is_told(claimed: Shell) -> None:
+    """A tenant wants one hostname of its own: the one before, which was not active yet, is gone."""
+    ran = claimed("domain", "add", "acme", "portal.acme.com")
+    assert f"{HOST} was given up." in ran.out
+    again = claimed("domain", "add", "acme", "portal.acme.com")
+    assert "given up" not in again.out
+    assert claimed("domain", "add", "acme", HOST, "--json").answer["given_up"] == ["portal.acme.com"]
+    ran = claimed("tenant", "set", "acme", "--no-external-domain")
+    assert f"{HOST} was given up." in ran.out
+
+
+def test_the_record_to_create_is_told_when_it_is_new(acme: Shell) -> None:
+    """Not again with whatever else is changed of the tenant, and each sentence ends before the next."""
+    told = acme("tenant", "set", "acme", "--external-domain", HOST).out
+    target = acme("tenant", "show", "acme", "--json").answer["cname_target"]
+    assert f"Create the record: {HOST} CNAME {target}\nOr vouch for it: " in told
+    for change in (("set", "acme", "--name", "Acme"), ("suspend", "acme"), ("resume", "acme")):
+        assert HOST not in acme("tenant", *change).out
+
+
 def test_verify_tells_what_was_found(claimed: Shell, name_servers: NameServer) -> None:
     """Exit code 1 with what is missing and the evidence, 0 when the proof is there."""
     ran = claimed("domain", "verify", HOST)
