@@ -35,6 +35,12 @@ BAD_SETTINGS: Final = 3
 UNAVAILABLE: Final = 6
 """Exit codes of a worker that could not start: those of the command line for the same faults."""
 
+_TURN: Final = 0.0005
+"""Seconds for which a thread that runs Python may keep the event loop waiting (Python's own: 5 ms).
+
+Threads write mails (mail/letters.py): so the loop waits for a millisecond or two
+where it stood still for 20."""
+
 
 async def serve(settings: Settings, sockets: Sockets, orders: Orders, ready: int) -> None:
     """Serve on these sockets until an order comes, then finish what is under way.
@@ -92,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(settings.log_level, json=not sys.stderr.isatty(), slot=told.slot)
         _check_build()
         _allow_many_files()
+        sys.setswitchinterval(_TURN)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(settings, told.listen, told.lifeline, told.ready))
     except RouterError as fault:

@@ -1,7 +1,13 @@
-"""From a mail in the outbox to a message: its facts opened, and put into the words of the tenant's theme."""
+"""From a mail in the outbox to a message: its facts opened, and put into the words of the tenant's theme.
+
+That takes milliseconds of CPU, soon after somebody asked for a mail whose address is known. So it is done in
+a thread, one mail after the other, and the event loop goes on meanwhile (router/worker.py says for how long a
+thread may hold it up): how fast other pages answer tells nothing of whether a mail is written.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -24,6 +30,7 @@ class Letters:
         self._sealer = sealer
         self._compose = compose
         self._sender = sender
+        self._turn = asyncio.Lock()
 
     async def write(self, mail: LeasedMail) -> Message:
         """Write a mail.
@@ -31,6 +38,13 @@ class Letters:
         Raises what ``Sealer.open`` and the rendering raise, and ``BadInput("bad_email")``.
         """
         facts = json.loads(self._sealer.open(mail.sealed_facts, identity=identity_of(mail.id)))
-        composed = await self._compose(mail.tenant_id, mail.kind, mail.language, facts)
-        at = mail.created_at
-        return build(composed, mail_id=mail.id, sender=self._sender, recipient=mail.recipient, at=at)
+        async with self._turn:
+            composed = await self._compose(mail.tenant_id, mail.kind, mail.language, facts)
+            return await asyncio.to_thread(
+                build,
+                composed,
+                mail_id=mail.id,
+                sender=self._sender,
+                recipient=mail.recipient,
+                at=mail.created_at,
+            )
