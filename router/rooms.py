@@ -31,6 +31,7 @@ from router.identity.signing_keys import SigningKeys
 from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.observe.traffic import Traffic
+from router.outgoing import Outgoing
 from router.portal.application import UseCases
 from router.storage.bell import Bell, PollBell, RedisBell, SqliteBell
 from router.storage.cache import Cache, MemoryCache, RedisCache
@@ -49,6 +50,11 @@ from router.tenants.directory import Directory
 from router.tenants.domains import Domains
 from router.tenants.upstream_address import refused
 from router.tenants.verify import Verifier
+from router.tenants.webhook_address import check_webhook_url
+from router.webhooks.delivery import Delivery as WebhookDelivery
+from router.webhooks.queue import Queue as WebhookQueue
+from router.webhooks.schedule import TIMEOUT
+from router.webhooks.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,6 +182,19 @@ def _checks(settings: Settings, storage: Storage) -> Checks:
         Notices(Outbox(storage.sealer), settings.operators_email),
         platform_domain=settings.platform_domain,
     )
+
+
+def join_webhooks(settings: Settings, storage: Storage) -> Webhooks:
+    """Make what operators do to webhooks."""
+    check_url = partial(check_webhook_url, allow_private=settings.allow_private_upstreams)
+    return Webhooks(storage.database, storage.bell, storage.sealer, check_url)
+
+
+def join_webhook_delivery(settings: Settings, storage: Storage) -> WebhookDelivery:
+    """Make what sends events to webhooks."""
+    forbidden = partial(refused, allow_private=settings.allow_private_upstreams)
+    outgoing = Outgoing(forbidden, timeout=TIMEOUT)
+    return WebhookDelivery(WebhookQueue(storage.database), storage.sealer, outgoing, storage.feed)
 
 
 def join_expiry(settings: Settings, storage: Storage, rooms: Rooms) -> Expiry:

@@ -30,7 +30,15 @@ from router.planes import open_console, open_portal
 from router.portal.mails import Mails
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
-from router.rooms import Rooms, Storage, join_checker, join_expiry, join_rooms, open_storage
+from router.rooms import (
+    Rooms,
+    Storage,
+    join_checker,
+    join_expiry,
+    join_rooms,
+    join_webhook_delivery,
+    open_storage,
+)
 from router.storage.audit_trail import LEASE, LEASE_LIFE, AuditTrail
 from router.storage.audit_trail import prune as prune_audit
 from router.storage.leases import Lease
@@ -38,6 +46,8 @@ from router.storage.schema import new_id
 from router.storage.traffic import TrafficClerk, TrafficLog
 from router.storage.workers import Workers
 from router.tenants.rows import tenant_by_id
+from router.webhooks.delivery import prune as prune_deliveries
+from router.webhooks.queue import Queue as WebhookQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,6 +121,8 @@ def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms:
     tasks.start(prune_audit(trail, lease, settings.audit_days), name="old lines of the audit")
     tasks.start(Idempotency(storage.database).run(), name="old idempotency keys")
     tasks.start(join_checker(settings, storage).run(), name="domain checks")
+    tasks.start(join_webhook_delivery(settings, storage).run(), name="webhooks")
+    tasks.start(prune_deliveries(WebhookQueue(storage.database)), name="old deliveries of webhooks")
 
 
 def _delivery(settings: Settings, storage: Storage, renderer: Renderer, health: Health) -> Delivery | None:

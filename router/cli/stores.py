@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from router.tenants.domains import Domains
     from router.tenants.form import Offered
     from router.tenants.wishes import Wishes
+    from router.webhooks.webhooks import Webhooks
 
 _NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
 _VERSIONS: Final = table("alembic_version", column("version_num"))
@@ -131,6 +132,15 @@ class Stores:
             platform_domain=settings.platform_domain,
         )
         return Domains(self.database, self.bell, checks, platform_domain=settings.platform_domain)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """The webhooks."""
+        from router.tenants.webhook_address import check_webhook_url  # noqa: PLC0415 - the same
+        from router.webhooks.webhooks import Webhooks  # noqa: PLC0415 - the same
+
+        check_url = partial(check_webhook_url, allow_private=self.settings.allow_private_upstreams)
+        return Webhooks(self.database, self.bell, self.sealer, check_url)
 
     @cached_property
     def passwords(self) -> Passwords:

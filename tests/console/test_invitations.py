@@ -91,7 +91,7 @@ async def test_another_tenants_invitation_does_not_exist(stand: Stand) -> None:
     stand.billing.token = await stand.new_token(None, "invitations")
     theirs = (await stand.billing.post("globex/invitations", WISH)).data["id"]
     stand.billing.token = stand.token
-    for name in (theirs, "inv_none", "%00"):
+    for name in (theirs, "inv_none", "%C3%BC"):
         for deed in ("resend", "revoke"):
             answer = await stand.billing.send("POST", f"acme/invitations/{name}/{deed}")
             assert (answer.status, answer.code) == (404, "no_such_invitation")

@@ -115,7 +115,7 @@ async def test_sessions_are_listed_and_ended(reader: Stand) -> None:
     assert all(session.key not in str(listed) for session in sessions)
     path = f"acme/users/{ada.id}/sessions/{sessions[0].id}"
     assert (await reader.billing.send("DELETE", path)).status == 204
-    for gone in (path, f"acme/users/{bob.id}/sessions/{sessions[1].id}", f"{path}x", f"{path}%00"):
+    for gone in (path, f"acme/users/{bob.id}/sessions/{sessions[1].id}", f"{path}x", f"{path}%C3%BC"):
         answer = await reader.billing.send("DELETE", gone)
         assert (answer.status, answer.code) == (404, "no_such_session")
     assert (await reader.billing.send("DELETE", f"acme/users/{ada.id}/sessions")).data == {"ended": 3}
@@ -144,7 +144,7 @@ async def test_another_tenants_user_is_nobody(reader: Stand, method: str, rest: 
     zoe = await reader.use_cases.users.add(reader.globex.id, "zoe@globex.test", "C-1", PASSWORD, actor="test")
     answers = [
         await reader.billing.send(method, f"acme/users/{user_id}{rest}")
-        for user_id in (zoe.id, "usr_none", "%00", "%C3%BC", "x" * 200)
+        for user_id in (zoe.id, "usr_none", "%C3%BC", "x" * 200)
     ]
     assert {(answer.status, answer.code) for answer in answers} == {(404, "no_such_user")}
     assert len({answer.body for answer in answers}) == 1
