@@ -74,8 +74,8 @@ class TenantChange(Body):
     registration_check: str | None = None
     upstreams: list[str] | None = Field(None, description=_UPSTREAMS)
     public_paths: list[str] | None = Field(None, description=_PATHS)
-    forwarding: ForwardingWish = ForwardingWish()
-    branding: BrandingWish = BrandingWish()
+    forwarding: ForwardingWish = ForwardingWish.model_construct()
+    branding: BrandingWish = BrandingWish.model_construct()
 
     def form(self) -> TenantForm:
         """Fill in the form."""
@@ -164,7 +164,8 @@ def _told(record: TenantRecord, public_port: int) -> dict[str, Any]:
     tenant, entry = record.tenant, entry_of(record.tenant, record.claims)
     url = portal_url(tenant.hostname, public_port)
     fields = {name: getattr(entry, name) for name in TenantTold.model_fields.keys() & entry.model_fields_set}
-    pictures = {kind: _image(getattr(tenant.branding, kind), url) for kind in ("logo", "favicon")}
+    looks: dict[str, Any] = entry.branding.model_dump()
+    looks |= {kind: _image(getattr(tenant.branding, kind), url) for kind in ("logo", "favicon")}
     return fields | {
         "id": tenant.id,
         "portal_address": tenant.slug,
@@ -172,7 +173,7 @@ def _told(record: TenantRecord, public_port: int) -> dict[str, Any]:
         "hostname": str(tenant.hostname),
         "portal_url": url,
         "cname_target": str(record.cname_target),
-        "branding": BrandingTold(**entry.branding.model_dump(), **pictures),
+        "branding": BrandingTold(**looks),
         "version": tenant.version,
         "created_at": moment(record.created_at),
         "updated_at": moment(record.updated_at),
