@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from router.console.pages.entrance import PASSWORD_FAULTS, check_typed_twice
+from router.console.pages.entrance import AGAIN, PASSWORD_FAULTS, check_typed_twice
 from router.console.pages.navigation import ACCOUNT
 from router.console.pages.page import Action, FormPage
 
@@ -26,6 +26,7 @@ class AccountPage(FormPage):
     template: ClassVar = "account.html"
     title: ClassVar = "Your account"
     required: ClassVar = ("present", "password", "again")
+    named: ClassVar = AGAIN
     said: ClassVar = MappingProxyType({**PASSWORD_FAULTS, "password_wrong": "present"})
     told: ClassVar = MappingProxyType(
         {

@@ -32,6 +32,9 @@ PASSWORD_FAULTS: Final = MappingProxyType(
 )
 """Where the faults of a new password are told, on every page that asks for one."""
 
+AGAIN: Final = MappingProxyType({"again": "password a second time", "present": "present password"})
+"""What the fields for a new password are called where they are missed."""
+
 
 def check_typed_twice(sent: Sent) -> None:
     """Refuse a new password that was not typed the same way twice. Raises ``Faulty``."""
@@ -49,6 +52,7 @@ class SignInPage(FormPage):
     carried: ClassVar = ("return",)
     typed: ClassVar = ("email",)
     required: ClassVar = ("email", "password")
+    named: ClassVar = MappingProxyType({"email": "e-mail address"})
     told: ClassVar = MappingProxyType({"signed-out": "You are signed out."})
 
     def __init__(self, desk: Desk, sign_in: OperatorSignIn) -> None:
@@ -110,6 +114,7 @@ class WelcomePage(FormPage):
     carried: ClassVar = ("t",)
     typed: ClassVar = ("email",)
     required: ClassVar = ("password", "again")
+    named: ClassVar = AGAIN
     said: ClassVar = MappingProxyType({**PASSWORD_FAULTS, "bad_email": "email"})
 
     def __init__(self, desk: Desk, sign_in: OperatorSignIn) -> None:

@@ -215,15 +215,17 @@ class FormPage(Page):
     """A page with a form that is sent to its own address.
 
     ``change`` is the scope that it takes to send it (else ``scope``). ``carried`` comes along in the address
-    and stands hidden in the form; ``typed`` is shown again after a fault (never a password); ``required``;
-    ``said``, which fault of the use case is told at which field, beside those that know their field.
-    ``octets`` is how much may be sent, files included.
+    and stands hidden in the form; ``typed`` is shown again after a fault (never a password); a ``required``
+    field that is missed is called as ``named`` says, else by its own name; ``said`` is which fault of the use
+    case is told at which field, beside those that know their field. ``octets`` is how much may be sent, files
+    included.
     """
 
     change: ClassVar[Scope | None] = None
     carried: ClassVar[tuple[str, ...]] = ()
     typed: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
+    named: ClassVar[Mapping[str, str]] = _NOTHING
     said: ClassVar[Mapping[str, str]] = _NOTHING
     octets: ClassVar[int] = MAX_FORM
 
@@ -315,7 +317,11 @@ class FormPage(Page):
             raise Faulty({"form": stale}, status=403)
         missing = [name for name in self.required if not sent[name].strip() and name not in sent.files]
         if missing:
-            raise Faulty({name: Fault(f"{name}_missing", "Fill this in.") for name in missing})
+            raise Faulty({name: self._missing(name) for name in missing})
+
+    def _missing(self, name: str) -> Fault:
+        words = self.named.get(name, name.replace("_", " "))
+        return Fault(f"{name}_missing", f"Fill in the {words}.")
 
     def _field(self, fault: RouterError) -> str:
         if fault.code in self.said:
