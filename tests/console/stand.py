@@ -211,12 +211,12 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         allow_private_upstreams=True,
         offered=Offered(frozenset({"default"}), frozenset({"en", "de"})),
     )
-    vault = Vault(database, bell, Sealer([KEY]))
     stand: Stand
 
     def clock() -> float:
         return stand.clock()
 
+    vault = Vault(database, bell, Sealer([KEY]), clock=clock)
     tokens, finder = Tokens(database, bell, clock=clock), TokenFinder(database, feed, clock=clock)
     links = Links(database, clock=clock)
     invoice_links = InvoiceLinks(database, links, [KEY], clock=clock)
@@ -249,8 +249,8 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         sessions=sessions,
         domains=_domains(database, bell, dns),
         vault=vault,
-        uploads=Uploads(database, vault),
-        standings=Standings(database),
+        uploads=Uploads(database, vault, clock=clock),
+        standings=Standings(database, clock=clock),
         tokens=tokens,
         webhooks=Webhooks(
             database, bell, Sealer([KEY]), partial(check_webhook_url, allow_private=True), clock=clock
