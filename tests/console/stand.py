@@ -81,6 +81,7 @@ _LARGE = 1 << 20
 """Octets from which aiohttp warns of a body that is sent at once."""
 
 KEY = b"k" * 32
+LANGUAGES = Languages.load()
 PLATFORM = Hostname("portal.example")
 BOTH = ("invoice-line", "invitations")
 
@@ -264,7 +265,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         use_cases=use_cases,
         bearer=Bearer(finder, budgets),
         idempotency=idempotency,
-        languages=Languages.load(),
+        languages=LANGUAGES,
         public_port=8443,
         csrf_key=KEY,
     )
