@@ -1,4 +1,4 @@
-"""The demo's two tenants and their users, made by the same use cases that operators' commands call."""
+"""The demo's operator, its two tenants and their users, made by the use cases that commands call."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from router.console.operator_sessions import OperatorSessions
+from router.console.operator_sign_in import OperatorSignIn
+from router.console.operators import Operators
 from router.errors import Conflict
 from router.hostname import Hostname
 from router.identity.passwords import Passwords
+from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.storage.bell import Bell, PollBell, RedisBell
+from router.storage.cache import MemoryCache
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.tenants.branding import BrandingForm
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
 PLATFORM_DOMAIN: Final = Hostname.parse("portal.localhost")
 
 PASSWORD: Final = "paper-lantern-42"  # noqa: S105 - documented, and good on this machine's loopback alone
+
+OPERATOR: Final = "olga@platform.test"
+"""Who operates the demo's platform; the password is the same."""
 
 _ACTOR: Final = "demo"
 _REASON: Final = "The demo's own hostname: there is no DNS to prove it by."
@@ -54,7 +62,7 @@ TENANTS: Final = (
 
 
 async def seed(settings: Settings, upstream: str) -> None:
-    """Migrate the database, and make the tenants and users that are not there yet.
+    """Migrate the database, and make the operator, the tenants and the users that are not there yet.
 
     What somebody changed since the last start stays as it is, but for the upstream: the backend may listen
     on another port each time.
@@ -73,6 +81,7 @@ async def seed(settings: Settings, upstream: str) -> None:
         for tenant in TENANTS:
             tenant_id = await _seed_tenant(registry, tenant, upstream)
             await _seed_user(users, tenant, tenant_id)
+        await _seed_operator(database, passwords)
 
 
 async def _seed_tenant(registry: Registry, tenant: DemoTenant, upstream: str) -> str:
@@ -98,3 +107,12 @@ async def _seed_tenant(registry: Registry, tenant: DemoTenant, upstream: str) ->
 async def _seed_user(users: Users, tenant: DemoTenant, tenant_id: str) -> None:
     if await users.find_by_email(tenant_id, tenant.email) is None:
         await users.add(tenant_id, tenant.email, tenant.customer, PASSWORD, actor=_ACTOR)
+
+
+async def _seed_operator(database: Database, passwords: Passwords) -> None:
+    operators, sessions = Operators(database), OperatorSessions(database)
+    if await operators.find_by_email(OPERATOR) is not None:
+        return
+    link, _ = await operators.add(OPERATOR, tenant_id=None, read_only=False, actor=_ACTOR)
+    throttle = Throttle(MemoryCache(), sessions.addresses)
+    await OperatorSignIn(database, operators, sessions, passwords, throttle).welcome(link, PASSWORD)

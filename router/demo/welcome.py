@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from router.demo.seed import PASSWORD, TENANTS, DemoTenant
+from router.demo.seed import OPERATOR, PASSWORD, PLATFORM_DOMAIN, TENANTS, DemoTenant
 
 
 def welcome(
@@ -20,6 +20,8 @@ def welcome(
     console.print("[bold]Open, and sign in with this e-mail address and password[/]")
     for line in _portals(https_port):
         console.print(line, markup=False)
+    console.print("\n[bold]Operate it: the console, with the same password[/]")
+    console.print(f"  https://admin.{PLATFORM_DOMAIN}:{https_port}/   {OPERATOR}   {PASSWORD}", markup=False)
     cache = "a Valkey server of its own" if with_redis else "no Redis: each worker caches in its memory"
     console.print(
         f"\nEverything is in {settings_file.parent} ({cache}); the certificates are in {certs_dir}.\n"
@@ -28,7 +30,10 @@ def welcome(
         ("Read the mails that customers get", [mails_url]),
         ("Without a browser", _by_curl(ca_file, https_port)),
         ("Trust the demo's certificate authority", _trust(ca_file)),
-        ("Operate it (in another terminal)", [f"ROUTER_CONFIG={settings_file} {_command()} tenant list"]),
+        (
+            "Operate it by commands (in another terminal)",
+            [f"ROUTER_CONFIG={settings_file} {_command()} tenant list"],
+        ),
         ("Stop", ["Ctrl-C"]),
     ):
         console.print(f"[bold]{title}[/]")

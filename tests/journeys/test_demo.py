@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from router.demo.seed import PASSWORD, TENANTS, DemoTenant
+from router.demo.seed import OPERATOR, PASSWORD, PLATFORM_DOMAIN, TENANTS, DemoTenant
 from tests.free_ports import free_ports
 from tests.waiting import until
 
@@ -157,6 +157,7 @@ async def test_a_portal_from_the_first_visit_to_the_last(tmp_path: Path, tenant:
         await _listen(client, portal)
         await _talk(client, portal)
         await _visit_the_other_portal(client, demo, tenant)
+        await _visit_the_console(client, demo)
         await _operate(demo, tenant)
 
 
@@ -187,6 +188,19 @@ async def _visit_the_other_portal(client: aiohttp.ClientSession, demo: Demo, ten
     headers = {"Cookie": f"__Host-portal-session={token}", "Accept": "application/json"}
     async with client.get(f"{_portal(demo, other)}/whoami", headers=headers) as answer:
         assert answer.status == 401
+
+
+async def _visit_the_console(client: aiohttp.ClientSession, demo: Demo) -> None:
+    """The operator signs in with what is printed; a page names them, and no portal's cookie is asked for."""
+    console = f"https://admin.{PLATFORM_DOMAIN}:{demo.ports[0]}"
+    assert f"{console}/   {OPERATOR}   {PASSWORD}" in demo.told
+    async with client.get(f"{console}/account", headers={"Accept": "text/html"}) as form:
+        assert form.url.path == "/sign-in"
+        fields = dict(_HIDDEN.findall(await form.text()))
+    filled = fields | {"email": OPERATOR, "password": PASSWORD}
+    async with client.post(f"{console}/sign-in", data=filled, headers={"Origin": console}) as page:
+        assert page.url.path == "/account"
+        assert OPERATOR in await page.text()
 
 
 async def _operate(demo: Demo, tenant: DemoTenant) -> None:
