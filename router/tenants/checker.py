@@ -83,17 +83,17 @@ class Checker:
 
         Raises ``Unavailable``.
         """
-        done, due = 0, await self._due()
-        if not due:
+        done = 0
+        if not await self._due():
             return done
         try:
-            while due and await self._lease.take(self._clock()):
+            # Read anew with the lease in hand: another may just have done it and given the lease back.
+            while await self._lease.take(self._clock()) and (due := await self._due()):
                 async with asyncio.TaskGroup() as group:
                     checks = [group.create_task(self._check(claim_id)) for claim_id in due]
                 done += sum(each.result() for each in checks)
                 if not all(each.result() for each in checks):
                     break  # the database is away: what is due stays so
-                due = await self._due()
         finally:
             with suppress(Unavailable):
                 await self._lease.give_back()

@@ -15,7 +15,7 @@ from router.storage.leases import Lease
 from router.storage.schema import leases
 from router.tenants.checker import LEASE, LEASE_LIFE, Checker
 from router.tenants.claims import ClaimState
-from tests.tenants.claiming import HOST, START, Platform
+from tests.tenants.claiming import DAY, HOST, START, Platform
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -78,6 +78,21 @@ async def test_two_workers_at_once_check_a_claim_once(platform: Platform) -> Non
     assert sum(done) == 1
 
 
+async def test_what_another_worker_has_just_checked_is_not_checked_again(platform: Platform) -> None:
+    """Found due by both, the lease given back by the first before the second has it: one check."""
+    await platform.add("acme")
+    first, second = checker(platform, "first"), checker(platform, "second")
+    take = second._lease.take  # noqa: SLF001 - what goes on between two steps of the second
+
+    async def take_late(now: float) -> bool:
+        assert await first.work() == 1
+        return await take(now)
+
+    second._lease.take = take_late  # type: ignore[method-assign] # noqa: SLF001 - see above
+    assert await second.work() == 0
+    assert (await platform.claim("acme")).checks == 1
+
+
 async def test_a_claim_that_cannot_be_checked_holds_up_nobody(platform: Platform) -> None:
     """Whatever is wrong with one, the others come to their turn, and it is tried again later."""
     await platform.add("acme")
@@ -110,6 +125,57 @@ async def test_a_new_claim_wakes_the_checker(platform: Platform) -> None:
             return (await platform.claim("acme")).checked_at is not None
 
         await until(looked_for)
+
+
+async def test_seven_days_without_proof_pass_by_the_checker_alone(platform: Platform) -> None:
+    """Nobody asks, the clock moves by ten minutes: served to the last, three notices, then released."""
+    await platform.add("acme")
+    await platform.publish_cname("acme")
+    worker = checker(platform)
+    assert await worker.work() == 1
+    platform.dns.records.clear()
+    lost = None
+    while (claim := await platform.claim("acme")).state is not ClaimState.RELEASED:
+        if claim.lost_at is not None:
+            lost = claim.lost_at
+            assert claim.state is ClaimState.MOVED
+            assert platform.now < lost + 7 * DAY + 600
+        platform.now += 600
+        await worker.work()
+    assert lost is not None
+    assert START < lost <= START + 4 * 3600 + 600  # found out at the next look
+    assert 0 <= platform.now - (lost + 7 * DAY) < 600
+    told = [mail for mail in await platform.mails() if mail.recipient == "help@acme.test"]
+    assert [mail.kind for mail in told] == ["domain-active", *["domain-lost"] * 3, "domain-released"]
+    after = [int(mail.facts["at"]) - lost for mail in told[1:4]]
+    assert after[0] == 0
+    assert all(0 <= late - days * DAY < 3600 * 1.1 + 600 for late, days in zip(after, (0, 3, 6), strict=True))
+    asked = platform.dns.times_asked(f"{HOST}.")
+    platform.now += 30 * DAY
+    assert await worker.work() == 0
+    assert platform.dns.times_asked(f"{HOST}.") == asked
+
+
+async def test_name_servers_that_fail_at_the_end_of_the_seven_days_release_nothing(
+    platform: Platform,
+) -> None:
+    """By the checker alone: it serves on while nobody can tell, and is released once somebody can."""
+    await platform.add("acme")
+    await platform.publish_cname("acme")
+    worker = checker(platform)
+    await worker.work()
+    platform.dns.records.clear()
+    platform.now += 5 * 3600
+    await worker.work()
+    platform.dns.failing |= {f"{HOST}.", f"_portal-challenge.{HOST}."}
+    for _ in range(20 * 24):
+        platform.now += 3600
+        await worker.work()
+    assert (await platform.claim("acme")).state is ClaimState.MOVED
+    platform.dns.failing.clear()
+    platform.now += 2 * 3600
+    await worker.work()
+    assert (await platform.claim("acme")).state is ClaimState.RELEASED
 
 
 async def test_an_outage_of_the_database_is_lived_through(platform: Platform) -> None:
