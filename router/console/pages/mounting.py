@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import aiohttp_jinja2
@@ -13,6 +14,7 @@ from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, W
 from router.console.pages.front import Front
 from router.console.pages.page import Desk
 from router.console.pages.rendering import Pages, environment
+from router.console.pages.settings import SettingsCheck, SettingsPage, SettingsPreview, TenantPage
 from router.console.pages.static_files import STATIC, StaticFiles
 from router.console.pages.tenants import (
     DeleteTenantPage,
@@ -28,6 +30,8 @@ from router.forms import Csrf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import jinja2
 
     from router.console.access import Access
     from router.console.pages.page import Page
@@ -45,6 +49,10 @@ def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page
         AccountPage(desk, sign_in),
         TenantsPage(desk, registry, public_port=public_port),
         NewTenantPage(desk, registry),
+        TenantPage(desk),
+        SettingsPage(desk, registry, public_port=public_port),
+        SettingsCheck(desk, registry),
+        SettingsPreview(desk, use_cases.preview),
         StatePage(desk),
         SuspendAction(desk, registry),
         ResumeAction(desk, registry),
@@ -67,12 +75,19 @@ def mount_pages(
     public_port: int,
 ) -> None:
     """Mount every page, and what stands before them. ``csrf_key`` is the same on every worker."""
-    csrf, static, mounted = Csrf(csrf_key), StaticFiles(), set[str]()
+    csrf, (static, templates), mounted = Csrf(csrf_key), _files(), set[str]()
     shown = Pages(csrf, mounted)
     desk = Desk(shown, csrf, use_cases.operator_sessions, access)
     pages = pages_of(desk, use_cases, public_port)
     mounted |= {page.section for page in pages}
-    application[aiohttp_jinja2.APP_KEY] = environment(static)
+    application[aiohttp_jinja2.APP_KEY] = templates
     application.middlewares.append(Front(shown).answer)
     application.add_routes([route for page in pages for route in page.routes()])
     application.add_routes([web.get(STATIC + "{name}", static.show)])
+
+
+@cache
+def _files() -> tuple[StaticFiles, jinja2.Environment]:
+    """Read what pages are made of: they are part of the package, and the same for every application."""
+    static = StaticFiles()
+    return static, environment(static)

@@ -47,7 +47,7 @@ PLATFORM: Final = (
 """What platform operators are shown."""
 
 OF_TENANT: Final = (
-    Section("settings", "Settings", "", Scope.TENANTS_READ),
+    Section("settings", "Settings", "/settings", Scope.TENANTS_READ),
     Section("domain", "Domain", "/domain", Scope.DOMAINS_READ),
     Section("certificate", "Certificate", "/certificate", Scope.CERTIFICATES_READ),
     Section("branding", "Branding", "/branding", Scope.TENANTS_READ),
@@ -82,7 +82,9 @@ def navigation(
 
 def home(principal: Principal, mounted: Collection[str]) -> str:
     """Say where somebody begins: the tenants, or their own tenant's settings."""
-    key, path = ("settings", f"/tenants/{principal.slug}") if principal.slug else ("tenants", "/tenants")
+    key, path = (
+        ("settings", f"/tenants/{principal.slug}/settings") if principal.slug else ("tenants", "/tenants")
+    )
     return path if key in mounted else ACCOUNT
 
 
