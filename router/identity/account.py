@@ -102,8 +102,8 @@ class Account:
         """Send a link to a new address, and word of it to the present one.
 
         Whether the new address is another user's is told to nobody but its mailbox; nor is whether that gets
-        no more mails for now (storage/outbox.py), which would tell as much. Raises ``BadInput`` with
-        ``bad_email`` or ``email_same``, ``Conflict("user_changed")``.
+        no more mails for now (storage/outbox.py, throttle.py), which would tell as much. Raises
+        ``BadInput`` with ``bad_email`` or ``email_same``, ``Conflict("user_changed")``.
         """
         wanted = normalise_email(new_email)
         if wanted == session.email:
@@ -115,9 +115,10 @@ class Account:
         verdict = await self._throttle.ask("email", user.tenant_id, wanted, address, now, source=user.id)
         if isinstance(verdict, Wait):
             return too_many(verdict.seconds)
+        may = await self._throttle.may_mail(user.tenant_id, wanted, address, now)
         async with self._database.write() as connection:
             await self._unchanged(connection, user)
-            await self._send_email_links(connection, user, wanted, language, address)
+            await self._send_email_links(connection, user, wanted, language, address, may=may)
         await self._bell.ring()
         return None
 
@@ -195,7 +196,7 @@ class Account:
             raise Conflict("user_changed", "The account was changed at the same moment: please try again.")
 
     async def _send_email_links(
-        self, connection: AsyncConnection, user: User, wanted: str, language: str, address: str
+        self, connection: AsyncConnection, user: User, wanted: str, language: str, address: str, *, may: bool
     ) -> None:
         now = self._clock()
         taken = (users.c.tenant_id == user.tenant_id) & (users.c.email == wanted)
@@ -211,7 +212,8 @@ class Account:
         if owner is not None:
             facts = {"at": int(now)}
             mail = Mail(user.tenant_id, "already-registered", wanted, owner.language or spoken, facts)
-        await self._outbox.post(connection, mail, now)
+        if may:
+            await self._outbox.post(connection, mail, now)
 
     async def _tell(
         self,

@@ -66,7 +66,8 @@ class Recovery:
 
         ``language`` is what the page was shown in, ``address`` the client's. Whoever is known, the same is
         done before this answers: the attempt is counted and one question put to the database. The rest is an
-        errand. Raises ``BadInput("bad_email")``, and ``Unavailable``, ``busy`` too.
+        errand, in which it also shows whether strangers had too many mails sent there. Raises
+        ``BadInput("bad_email")``, and ``Unavailable``, ``busy`` too.
         """
         account, now = normalise_email(email), self._clock()
         verdict = await self._throttle.ask("forgot", tenant_id, account, address, now)
@@ -74,7 +75,7 @@ class Recovery:
             return too_many(verdict.seconds)
         async with self._database.read() as connection:  # so that an outage is not answered with a promise
             await tenant_facts(connection, tenant_id)
-        self._errands.start("reset", tenant_id, lambda: self._send(tenant_id, account, language))
+        self._errands.start("reset", tenant_id, lambda: self._send(tenant_id, account, language, address))
         return None
 
     async def look(self, tenant_id: str, token: str) -> Link | LinkFault:
@@ -111,7 +112,9 @@ class Recovery:
             await self._throttle.succeeded(tenant_id, user.email, address, now)
         return user
 
-    async def _send(self, tenant_id: str, email: str, language: str) -> None:
+    async def _send(self, tenant_id: str, email: str, language: str, address: str) -> None:
+        if not await self._throttle.may_mail(tenant_id, email, address, self._clock()):
+            return
         async with self._database.write() as connection:
             user = await lock_account(connection, tenant_id, email)
             if user is None or user.disabled:

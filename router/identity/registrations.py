@@ -100,11 +100,12 @@ class Registrations:
         verdict = await self._throttle.ask("register", tenant_id, account, address, now, source=found.id)
         if isinstance(verdict, Wait):
             return too_many(verdict.seconds)
-        self._errands.start(
-            "registration",
-            tenant_id,
-            lambda: self._send(tenant_id, found.customer, account, language, found.id),
-        )
+
+        async def send() -> None:
+            if await self._throttle.may_mail(tenant_id, account, address, now):
+                await self._send(tenant_id, found.customer, account, language, found.id)
+
+        self._errands.start("registration", tenant_id, send)
         return None
 
     async def begin_by_reference(
@@ -117,12 +118,14 @@ class Registrations:
         """
         account, reference = normalise_email(email), parse_customer(customer.strip(" "))
         tenant = await self._check_open(tenant_id)
-        verdict = await self._throttle.ask("register", tenant_id, account, address, self._clock())
+        now = self._clock()
+        verdict = await self._throttle.ask("register", tenant_id, account, address, now)
         if isinstance(verdict, Wait):
             return too_many(verdict.seconds)
 
         async def ask_and_send() -> None:
-            if await self._confirm(tenant, reference, account):
+            may = await self._throttle.may_mail(tenant_id, account, address, now)
+            if may and await self._confirm(tenant, reference, account):
                 await self._send(tenant_id, reference, account, language, None)
 
         self._errands.start("registration", tenant_id, ask_and_send)

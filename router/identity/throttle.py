@@ -15,8 +15,10 @@ Attempts for accounts that do not exist are counted alike, so the answer tells n
 Forms that have a mail sent (``ask-…``) have budgets of their own in the same order: those of a network for
 each such form, those of an account for all of them together. The latter are below what the outbox lets one
 recipient have (storage/outbox.py), so that strangers who use them up leave some for its owner, at a place
-from where they signed in before. And what has mails sent to whatever address is typed (an invoice's link, a
-user who wants another one) has ``ask-source``, wherever it is used from: nobody writes to the world by it.
+from where they signed in before. Nobody is told that they are used up: the answer is the one that promises a
+mail, and none goes out. Otherwise the owner's own place would show, to whoever shares it: there one more is
+granted for an address that is known. And what has mails sent to whatever address is typed (an invoice's link,
+a user who wants another one) has ``ask-source``, wherever it is used from: nobody writes to the world by it.
 """
 
 from __future__ import annotations

@@ -63,22 +63,43 @@ class Throttle:
         network = network_of(address)
         place, account = (tenant_id, email, network), (tenant_id, email)
         here = [(NETWORK, (network,)), (PAIR, place), (PAIR_DAY, place)]
-        return await self._judge(here, [(ACCOUNT, account)], place, now)
+        verdict = await self._all(here, now)
+        return (
+            verdict
+            if isinstance(verdict, Wait)
+            else await self._unless_known([(ACCOUNT, account)], place, now)
+        )
 
     async def ask(
         self, form: str, tenant_id: str, email: str, address: str, now: float, *, source: str | None = None
     ) -> Allowed | Wait:
         """Count one use of a form that has a mail sent to an address, as :meth:`spend` does.
 
-        What strangers may have sent to one account is counted over all such forms together. ``source`` is
-        the id of the invoice's link, or of the user, by which a mail goes to any address that is typed.
+        The verdict is to be shown, so it goes by what was done from here alone: nothing in it depends on
+        whether there is an account, or from where its owner signs in. Whether the mail goes out is another
+        question: :meth:`may_mail`. ``source`` is the id of the invoice's link, or of the user, by which a
+        mail goes to any address that is typed.
         """
         network = network_of(address)
-        place, account = (tenant_id, email, network), (tenant_id, email)
-        here: list[_Spending] = [(ASK_NETWORK, (form, network)), (ASK_PAIR, (form, *place))]
+        here: list[_Spending] = [
+            (ASK_NETWORK, (form, network)),
+            (ASK_PAIR, (form, tenant_id, email, network)),
+        ]
         if source is not None:
             here.append((ASK_SOURCE, (source,)))
-        return await self._judge(here, [(ASK_ACCOUNT, account), (ASK_ACCOUNT_DAY, account)], place, now)
+        return await self._all(here, now)
+
+    async def may_mail(self, tenant_id: str, email: str, address: str, now: float) -> bool:
+        """Count one mail that an allowed :meth:`ask` leads to, and say whether it may go out.
+
+        What strangers may have sent to one account is counted over all such forms together; its owner, at a
+        place from where they signed in before, may always. Tell the answer to nobody: the place shows in it.
+        Raises ``Unavailable`` where only the database could tell and it is away.
+        """
+        account = (tenant_id, email)
+        anywhere = [(ASK_ACCOUNT, account), (ASK_ACCOUNT_DAY, account)]
+        verdict = await self._unless_known(anywhere, (tenant_id, email, network_of(address)), now)
+        return isinstance(verdict, Allowed)
 
     async def succeeded(self, tenant_id: str, email: str, address: str, now: float) -> None:
         """Remember that the account's owner signs in from here, and give the short budget back."""
@@ -86,25 +107,24 @@ class Throttle:
         await self._cache.delete(tally(PAIR, (tenant_id, email, network), now).key)
         await self._cache.set(_known_key(tenant_id, email, network), b"1", KNOWN_FOR)
 
-    async def _judge(
-        self,
-        here: Sequence[_Spending],
-        anywhere: Sequence[_Spending],
-        place: tuple[str, str, str],
-        now: float,
-    ) -> Allowed | Wait:
-        """Count in the budgets of ``here``, then in those of ``anywhere`` unless the place is known."""
-        for budget, subject in here:
+    async def _all(self, spendings: Sequence[_Spending], now: float) -> Allowed | Wait:
+        """Count in each budget, until one is used up."""
+        for budget, subject in spendings:
             verdict = await self._count(tally(budget, subject, now), now)
             if isinstance(verdict, Wait):
                 return verdict
+        return Allowed()
+
+    async def _unless_known(
+        self, anywhere: Sequence[_Spending], place: tuple[str, str, str], now: float
+    ) -> Allowed | Wait:
+        """Count in what strangers share, unless the owner signed in from this place before."""
         if await self._cache.get(_known_key(*place)) is not None:
             return Allowed()
-        for budget, subject in anywhere:
-            verdict = await self._count(tally(budget, subject, now), now)
-            if isinstance(verdict, Wait):
-                return Allowed() if await self._signed_in_from(*place) else verdict
-        return Allowed()
+        verdict = await self._all(anywhere, now)
+        if isinstance(verdict, Wait) and await self._signed_in_from(*place):
+            return Allowed()
+        return verdict
 
     async def _signed_in_from(self, tenant_id: str, email: str, network: str) -> bool:
         addresses = await self._addresses(tenant_id, email)
