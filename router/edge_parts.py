@@ -86,7 +86,15 @@ def join_house(
     )
     answers = Answers(error_pages, public_port=settings.public_port)
     admin = settings.admin_hostname
-    reception = Reception(rooms.directory, rooms.sessions, routes, health, answers, admin_hostname=admin)
+    reception = Reception(
+        rooms.directory,
+        rooms.sessions,
+        routes,
+        health,
+        answers,
+        admin_hostname=admin,
+        admin_networks=settings.admin_networks,
+    )
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:
         stack.push_async_callback(access_log.close)

@@ -227,7 +227,13 @@ class Settings(BaseModel):
     )
     admin_name: Annotated[str, BeforeValidator(_as_label)] = Field(
         "admin",
-        description="The name under the platform's domain at which the API for billing systems answers.",
+        description="The name under the platform's domain at which the console and the API answer.",
+    )
+    admin_networks: Annotated[
+        tuple[Annotated[Network, BeforeValidator(_as_network)], ...], BeforeValidator(_as_list)
+    ] = Field(
+        (),
+        description="Comma-separated networks from which that name is answered; else, from everywhere.",
     )
     data_dir: Path = Field(
         Path("data"),
@@ -405,7 +411,7 @@ class Settings(BaseModel):
 
     @property
     def admin_hostname(self) -> Hostname:
-        """Where the API answers, and no tenant."""
+        """Where the console and the API answer, and no tenant."""
         return Hostname.parse(f"{self.admin_name}.{self.platform_domain}")
 
     @property

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from router.edge.visit import Door, Visit
+from router.edge.visit import Door, Visit, is_trusted
 
 if TYPE_CHECKING:
+    from router.edge.visit import Network
     from router.identity.session import Session
     from router.tenants.tenant import Tenant
 
@@ -112,13 +113,15 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
     return _forward(visit, tenant, session)
 
 
-def decide_console(visit: Visit) -> Decision:
+def decide_console(visit: Visit, networks: tuple[Network, ...] = ()) -> Decision:
     """Say what happens at the admin hostname, which is no tenant's and knows no session of a portal.
+
+    ``networks`` are where it may be reached from, if not from everywhere: for others it is nobody's hostname.
 
     A program that speaks plain text is not redirected: whoever listens has seen its token already, and it
     had better hear of that (ASVS 5.0, 4.1.2).
     """
-    if visit.door is Door.HEALTH:
+    if visit.door is Door.HEALTH or (networks and not is_trusted(visit.client, networks)):
         return _without_tenant(visit)
     if visit.door is Door.HTTP:
         return Refuse(403, "https_needed", close=True)

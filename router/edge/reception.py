@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from router.edge.answers import Answer, Answers
     from router.edge.exchange import Route
     from router.edge.routes import Routes
-    from router.edge.visit import Visit
+    from router.edge.visit import Network, Visit
     from router.hostname import Hostname
     from router.identity.session import Session
     from router.identity.sessions import Sessions
@@ -46,7 +46,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Reception:
-    """Receives visits. ``admin_hostname`` is the console's, whatever the directory may say of it."""
+    """Receives visits. ``admin_hostname`` is the console's, whatever the directory may say of it.
+
+    ``admin_networks`` are where that may be reached from, if not from everywhere.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Reception:
         answers: Answers,
         *,
         admin_hostname: Hostname,
+        admin_networks: tuple[Network, ...] = (),
     ) -> None:
         self._directory = directory
         self._sessions = sessions
@@ -64,13 +68,15 @@ class Reception:
         self._health = health
         self._answers = answers
         self._admin_hostname = admin_hostname
+        self._admin_networks = admin_networks
 
     def receive(self, visit: Visit) -> Route | Answer | None:
         """Say what to do about a visit; none when that takes a look below memory: ``await admit(visit)``."""
         # Whoever asks at the health port asks of no tenant, by whatever name: the database is left out of it.
         hostname = visit.hostname if visit.door is not Door.HEALTH else None
         if hostname == self._admin_hostname:
-            return self._carry_out(decide_console(visit), visit, time.time())
+            decision = decide_console(visit, self._admin_networks)
+            return self._carry_out(decision, visit, time.time())
         tenant = self._directory.peek(hostname) if hostname is not None else None
         if tenant is PENDING:
             return None

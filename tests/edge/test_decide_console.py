@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from router.edge.decide import CONSOLE, Decision, Refuse, TellHealth, ToConsole, decide, decide_console
@@ -68,3 +70,22 @@ def test_the_health_port_is_for_health() -> None:
 def test_a_doubtful_path_is_none(target: bytes) -> None:
     """What could be read as another path gets no further."""
     assert decided(target=target) == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("client", "answered"),
+    [
+        ("10.1.2.3", True),
+        ("2001:db8:7::9", True),
+        ("203.0.113.7", False),
+        ("2001:db8:8::9", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("door", [Door.HTTPS, Door.HTTP])
+def test_from_other_networks_it_is_nobodys_hostname(client: str, answered: bool, door: Door) -> None:  # noqa: FBT001 - a parameter of the test
+    """The neutral 404 of any unknown name, over plain text too; who is let in sees no change."""
+    networks = (ip_network("10.0.0.0/8"), ip_network("2001:db8:7::/48"))
+    by = arrival(door=door, peer=client, presented=Certificate(NAMES, CONSOLE))
+    asked = visit(host=ADMIN, by=by)
+    assert decide_console(asked, networks) == (decide_console(asked) if answered else NOT_FOUND)
