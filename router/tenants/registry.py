@@ -240,6 +240,8 @@ class Registry:
         async with self._writing(taken) as connection:
             claim = chosen(await find_claims(connection, claims.c.hostname == hostname), hostname, slug)
             before = await self._find(connection, claim.slug, lock=True)
+            # As it is now that nobody else moves it: it may have been blocked while the lock was waited for.
+            claim = next(held for held in before.claims if held.id == claim.id)
             if claim.state is ClaimState.ACTIVE and claim.proof == "operator":
                 return claim
             now = int(self._clock())
