@@ -26,6 +26,7 @@ from router.console.pages.tenants import (
 )
 from router.console.pages.traffic import TrafficPage
 from router.console.pages.upstreams import UpstreamsPage
+from router.console.pages.users import user_pages
 from router.forms import Csrf
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page
         SuspendAction(desk, registry),
         ResumeAction(desk, registry),
         DeleteTenantPage(desk, registry),
+        *user_pages(desk, use_cases.users, use_cases.sessions, use_cases.invitations),
         TrafficPage(desk, use_cases.traffic),
         UpstreamsPage(desk, use_cases.look_at_upstreams),
         AuditPage(desk, use_cases.audit_trail),
