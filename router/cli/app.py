@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, keys, mail, operator, tenant, theme, token, user
+from router.cli import certificate, domain, keys, mail, operator, tenant, theme, token, user, webhook
 from router.cli.apply import apply, export
 from router.cli.demo import demo
 from router.cli.explain import explain
@@ -48,6 +48,7 @@ app.command(domain.app)
 app.command(user.app)
 app.command(operator.app)
 app.command(token.app)
+app.command(webhook.app)
 app.command(mail.app)
 app.command(keys.app)
 app.command(explain)
