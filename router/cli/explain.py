@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
-import ssl
 import time
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
 from router.cli.certificate_views import told as standing_told
-from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
 from router.cli.output import AsJson, Exit, Record, show_record, when
 from router.cli.tenant import described_claim, portal_url
-from router.errors import BadSettings, Unavailable
-from router.hostname import Hostname
+from router.console.diagnosis import Facts, Fault, Shown, first_wrong
+from router.errors import BadSettings
 from router.observe.tasks import Tasks
-from router.tenants.claims import SERVED, ClaimState
 from router.tenants.upstream_address import default_upstreams, refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
     from router.certificates.folder import CertificateFolder
-    from router.certificates.record import CertificateRecord
-    from router.certificates.served import Served
     from router.cli.stores import Stores
-    from router.edge.dial import Target
-    from router.edge.resolver import Resolver
-    from router.settings import Settings
+    from router.console.inquiry import Certificates, Inquiry
     from router.tenants.claims import Claim
     from router.tenants.rows import TenantRecord
-    from router.tenants.tenant import Tenant, Upstream
 
 _DAY: Final = 86_400
-_PASTED: Final = re.compile(r"(?:https?://)?([^/?#@:\s]+)(?::[0-9]{1,5})?(?:[/?#].*)?", re.IGNORECASE)
 
 
 async def explain(
@@ -57,10 +46,11 @@ async def explain(
         tenant-router explain billing.acme.example
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
+    from router.console.inquiry import hostname_in  # noqa: PLC0415 - the same
 
     hostname = hostname_in(host)
-    async with opened() as stores:
-        facts = await gather(hostname, stores)
+    async with opened() as stores, _inquiry(stores) as inquiry:
+        facts = await inquiry.about(hostname)
     now, port = time.time(), stores.settings.public_port
     wrong = first_wrong(facts, now)
     show_record(described(facts, wrong, port, now), as_json=as_json, told=_told(facts, now))
@@ -69,169 +59,58 @@ async def explain(
     return Exit.WRONG if wrong else Exit.OK
 
 
-def hostname_in(pasted: str) -> Hostname:
-    """Find the hostname in what was pasted: URL, HOST:PORT or HOST. Raises ``BadInput("bad_hostname")``."""
-    match = _PASTED.fullmatch(pasted.strip())
-    return Hostname.parse(match.group(1) if match else pasted.strip())
-
-
-async def gather(hostname: Hostname, stores: Stores) -> Facts:
-    """Ask the database, the certificates and the upstreams about a hostname."""
+@asynccontextmanager
+async def _inquiry(stores: Stores) -> AsyncIterator[Inquiry]:
+    """Make what asks, out of parts that this command has for itself."""
     from router.certificates.folder import CertificateFolder  # noqa: PLC0415 - see explain
-    from router.certificates.intermediates import Intermediates  # noqa: PLC0415 - see explain
-
-    is_admin = hostname == stores.settings.admin_hostname
-    found = () if is_admin else await stores.registry.claims_of(hostname)
-    claims = tuple(claim for claim in found if claim.state is not ClaimState.RELEASED)
-    held = [claim for claim in claims if claim.state in SERVED]
-    claim = held[0] if held else claims[0] if len(claims) == 1 else None
-    record = await stores.registry.get(claim.slug) if claim else None
-    folder = CertificateFolder(stores.settings.certs_dir, Intermediates(stores.database))
-    await folder.look()
-    return Facts(
-        hostname=hostname,
-        platform_domain=stores.settings.platform_domain,
-        claims=claims,
-        claim=claim,
-        record=record,
-        shown=await _shown(hostname, stores, folder),
-        probes=await _probes(record.tenant, stores) if record else (),
-        file_faults=_file_faults(folder, stores.settings.certs_dir),
-        is_admin=is_admin,
-        waiting=await _waiting(claim, stores) if claim and claim.state not in SERVED else None,
-    )
-
-
-async def _waiting(claim: Claim, stores: Stores) -> CertificateRecord | None:
-    """Find what was uploaded for a hostname that is not active yet."""
-    from router.certificates.record import choose  # noqa: PLC0415 - see explain
-
-    own = [each for each in await stores.vault.list() if each.tenant_id == claim.tenant_id]
-    chosen = choose((each for each in own if each.state == "active"), claim.hostname, time.time())
-    return chosen[0] if chosen else None
-
-
-async def _shown(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Shown | Fault | None:
-    try:
-        served = await _served(hostname, stores, folder)
-    except BadSettings as fault:  # the key that seals certificates is not the one they were sealed with
-        return Fault(fault.code, fault.sentence)
-    if served is None:
-        return None
-    names, covers = tuple(sorted(served.names)), served.covers(hostname)
-    why = await _why(served, hostname, stores)
-    best, *beside = served.records
-    standing = (await stores.standings.of([best]))[best.id] if best.source == "upload" else None
-    return Shown(best.id, names, best.not_after, covers, why, best.key_type, tuple(beside), standing)
-
-
-async def _served(hostname: Hostname, stores: Stores, folder: CertificateFolder) -> Served | None:
-    """Ask the keyring itself, as a handshake would."""
-    from router.certificates.keyring import Keyring  # noqa: PLC0415 - see explain
-    from router.storage.changes import ChangeFeed  # noqa: PLC0415 - see explain
-
-    feed, domain = ChangeFeed(stores.database, stores.bell), stores.settings.platform_domain
-    keyring = Keyring(stores.vault, folder, feed, platform_domain=domain, capacity=1)
-    try:
-        return await keyring.find(hostname)
-    finally:
-        await keyring.close()
-
-
-async def _why(served: Served, hostname: Hostname, stores: Stores) -> str:
-    if served.stands_in_for:
-        return "the platform's own: the hostname is behind a CDN, and nothing that was uploaded covers it"
-    by = "by its own name" if hostname in served.names else f"by the wildcard *.{hostname.parent}"
-    if served.origin == "folder":
-        name = served.certificate_id.removeprefix("folder:")
-        return f"the file {name} in {stores.settings.certs_dir} covers it {by}, and no valid upload does"
-    owners = {record.id: record.tenant_id for record in await stores.vault.list()}
-    whose = "the tenant" if owners.get(served.certificate_id) else "the platform"
-    return f"the newest upload of {whose} that covers it, {by}"
-
-
-def _file_faults(folder: CertificateFolder, path: Path) -> tuple[str, ...]:
-    if not folder.readable:
-        return (f"{path}: it cannot be read by this user.",)
-    return tuple(f"{name}: {sentence}" for name, sentence in sorted(folder.faults().items()))
-
-
-async def _probes(tenant: Tenant, stores: Stores) -> tuple[Probe, ...]:
-    """Connect to each upstream as the edge would."""
-    from router.edge.dial import NAME_SHARE, Target  # noqa: PLC0415 - see explain
+    from router.console.inquiry import Inquiry  # noqa: PLC0415 - see explain
+    from router.edge.dial import NAME_SHARE  # noqa: PLC0415 - see explain
+    from router.edge.knock import Knocking  # noqa: PLC0415 - see explain
     from router.edge.name_servers import NameServers  # noqa: PLC0415 - see explain
     from router.edge.resolver import Resolver  # noqa: PLC0415 - see explain
 
-    upstreams = tenant.upstreams or _default_upstreams(stores)
     settings = stores.settings
+    allow_private, patience = settings.allow_private_upstreams, settings.connect_timeout
+    folder = CertificateFolder(settings.certs_dir)
+    await folder.look()
     async with Tasks() as tasks:
-        names = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
-        resolver = Resolver(names, tasks)
-        targets = [Target.parse(each.url, tenant.forwarding.upstream_ca) for each in upstreams]
-        return tuple(await asyncio.gather(*(_probe(target, resolver, settings) for target in targets)))
+        names = NameServers(settings.resolvers, patience=patience * NAME_SHARE)
+        knocking = Knocking(
+            Resolver(names, tasks),
+            partial(refused, allow_private=allow_private),
+            patience=patience,
+            default_upstreams=default_upstreams(settings.default_upstreams, allow_private=allow_private),
+        )
+        async with _certificates(stores, folder) as kept:
+            yield Inquiry(
+                stores.registry,
+                kept,
+                folder,
+                knocking.knock,
+                folder_path=settings.certs_dir,
+                platform_domain=settings.platform_domain,
+                admin_hostname=settings.admin_hostname,
+            )
 
 
-async def _probe(target: Target, resolver: Resolver, settings: Settings) -> Probe:
-    from router.edge.dial import dial  # noqa: PLC0415 - see explain
+@asynccontextmanager
+async def _certificates(stores: Stores, folder: CertificateFolder) -> AsyncIterator[Certificates | Fault]:
+    """Make where certificates are looked for; or say why none can be opened."""
+    from router.certificates.keyring import Keyring  # noqa: PLC0415 - see explain
+    from router.console.inquiry import Certificates  # noqa: PLC0415 - see explain
+    from router.storage.changes import ChangeFeed  # noqa: PLC0415 - see explain
 
-    patience, judge = (
-        settings.connect_timeout,
-        partial(refused, allow_private=settings.allow_private_upstreams),
-    )
-    knock = _Knock()
     try:
-        async with asyncio.timeout(patience):
-            await dial(target, knock, resolver, judge, within=patience)
-    except TimeoutError:
-        return Probe(target.url, f"no answer in {patience:g} seconds")
-    except OSError as fault:
-        return Probe(target.url, _told_fault(fault))
-    except Unavailable as fault:
-        return Probe(target.url, _told_refusal(fault, target))
+        vault = stores.vault
+    except BadSettings as fault:  # the key that seals them is not the one that they were sealed with
+        yield Fault(fault.code, fault.sentence)
+        return
+    feed, domain = ChangeFeed(stores.database, stores.bell), stores.settings.platform_domain
+    keyring = Keyring(vault, folder, feed, platform_domain=domain, capacity=1)
+    try:
+        yield Certificates(vault, keyring, stores.standings)
     finally:
-        knock.hang_up()
-    return Probe(target.url, None)
-
-
-class _Knock(asyncio.Protocol):
-    """Somebody who connects and says nothing."""
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the way out."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def hang_up(self) -> None:
-        """End the connection, if there is one."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
-def _told_fault(fault: OSError) -> str:
-    """Say it as the system does: asyncio's own words for a refused connection are none for people."""
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        return f"its certificate cannot be believed: {fault.verify_message} (see --upstream-ca)"
-    if isinstance(fault, ssl.SSLError):
-        return f"it does not speak TLS as it should: {fault.reason or fault}"
-    if not fault.errno:
-        return str(fault.strerror or fault)
-    return os.strerror(fault.errno)
-
-
-def _told_refusal(fault: Unavailable, target: Target) -> str:
-    if fault.code != "upstream_forbidden":  # of its name there is no address
-        cause = fault.__cause__
-        return cause.sentence if isinstance(cause, Unavailable) else fault.sentence
-    if target.path:
-        return "a Unix socket is private, which the settings do not allow"
-    return "it leads to a private address, or to a metadata service, which the settings do not allow"
-
-
-def _default_upstreams(stores: Stores) -> tuple[Upstream, ...]:
-    settings = stores.settings
-    return default_upstreams(settings.default_upstreams, allow_private=settings.allow_private_upstreams)
+        await keyring.close()
 
 
 def described(facts: Facts, wrong: Fault | None, public_port: int, now: float) -> Record:

@@ -31,3 +31,11 @@ class UpstreamHealth:
     def well(self) -> bool:
         """Whether it answered as the tenant's check wants it, or at all where there is none."""
         return self.status is not None and self.expected in (None, self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Knocked:
+    """An upstream that was just connected to, TLS included; ``fault`` is none if that went well."""
+
+    url: str
+    fault: str | None

@@ -13,10 +13,11 @@ import pytest
 import trustme
 
 from router.certificates.record import CertificateRecord
-from router.cli.diagnosis import Facts, Fault, Probe, Shown, first_wrong
-from router.cli.explain import hostname_in
 from router.cli.output import Exit
+from router.console.diagnosis import Facts, Fault, Shown, first_wrong
+from router.console.inquiry import hostname_in
 from router.hostname import Hostname
+from router.observe.upstreams import Knocked
 from router.tenants.claims import Claim, ClaimState
 from router.tenants.rows import TenantRecord
 from router.tenants.tenant import Branding, Forwarding, Tenant, Upstream
@@ -39,7 +40,7 @@ GOOD = Facts(
     claim=CLAIM,
     record=TenantRecord(TENANT, (CLAIM,), "x.customers.portal.example", 0, 0),
     shown=Shown("crt_1", (NAME,), int(NOW) + 86_400, covers=True, why="it is the newest"),
-    probes=(Probe("http://1.1.1.1:80", None),),
+    probes=(Knocked("http://1.1.1.1:80", None),),
 )
 OTHER = replace(CLAIM, id="clm_2", slug="globex", state=ClaimState.PENDING)
 SUSPENDED = replace(GOOD.record, tenant=replace(TENANT, status="suspended")) if GOOD.record else None
@@ -55,8 +56,8 @@ RSA = CertificateRecord(
 HALF_EXPIRED = Shown("crt_1", (NAME,), int(NOW) + 9, covers=True, why="it is the newest", beside=(RSA,))
 FOREIGN = Shown("crt_1", ("x.example",), int(NOW) + 1, covers=False, why="it is the newest")
 AWAY = (
-    Probe("http://1.1.1.1:80", "Connection refused"),
-    Probe("http://8.8.8.8:80", "no answer in 3 seconds"),
+    Knocked("http://1.1.1.1:80", "Connection refused"),
+    Knocked("http://8.8.8.8:80", "no answer in 3 seconds"),
 )
 
 

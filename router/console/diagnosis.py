@@ -1,21 +1,23 @@
 """What is known about a hostname, and the first thing that is wrong with it.
 
-explain.py gathers the facts; the rules are here alone, in the order of a request's way.
+inquiry.py gathers the facts; the rules are here alone, in the order of a request's way.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from router.cli.output import when
-from router.hostname import Hostname
 from router.tenants.claims import SERVED, Claim, ClaimState
 from router.tenants.story import ends_at, tell
 
 if TYPE_CHECKING:
     from router.certificates.life import Standing
     from router.certificates.record import CertificateRecord
+    from router.certificates.served import Served
+    from router.hostname import Hostname
+    from router.observe.upstreams import Knocked
     from router.tenants.rows import TenantRecord
 
 
@@ -51,20 +53,13 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """An upstream that was just connected to, TLS included; ``fault`` is none if that went well."""
-
-    url: str
-    fault: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that is known about a hostname.
 
     ``claim`` is the one that holds it, or the only one there is; ``record`` its tenant. ``file_faults`` are
     files in certs/ that were not taken, or that the folder cannot be read. ``is_admin`` says that the API
     answers there, whoever claims it. ``waiting`` is an upload that serves once the hostname is active.
+    ``presented`` is what a handshake is given.
     """
 
     hostname: Hostname
@@ -73,10 +68,11 @@ class Facts:
     claim: Claim | None = None
     record: TenantRecord | None = None
     shown: Shown | Fault | None = None
-    probes: tuple[Probe, ...] = ()
+    probes: tuple[Knocked, ...] = ()
     file_faults: tuple[str, ...] = ()
     is_admin: bool = False
     waiting: CertificateRecord | None = None
+    presented: Served | None = None
 
 
 def first_wrong(facts: Facts, now: float) -> Fault | None:
@@ -109,7 +105,7 @@ def _with_proof(facts: Facts, claim: Claim) -> Fault | None:
         stands = f"The claim of tenant {claim.slug} is {claim.state.value}, not active."
         return Fault("claim_not_active", f"{stands} {story} To vouch for it: {hint}")
     if claim.state is ClaimState.MOVED:
-        until = f"{claim.hostname} answers until {when(ends_at(claim) or 0)}, and is released then."
+        until = f"{claim.hostname} answers until {_date(ends_at(claim) or 0)}, and is released then."
         return Fault("proof_missing", f"{until} {story}")
     if claim.code == "not_here_yet":
         return Fault("not_here_yet", str(story))
@@ -137,7 +133,7 @@ def _with_certificate(facts: Facts, now: float) -> Fault | None:
         sentence = f"No certificate covers {facts.hostname}. See: {hint}"
         return Fault("no_certificate", sentence + _or_a_file(facts))
     if shown.first_to_end < now:
-        sentence = f"The certificate expired on {when(shown.first_to_end)}: upload its successor."
+        sentence = f"The certificate expired on {_date(shown.first_to_end)}: upload its successor."
         return Fault("certificate_expired", sentence)
     return None
 
@@ -162,3 +158,8 @@ def _with_upstreams(facts: Facts) -> Fault | None:
         return None  # one of them answers, and the edge uses that one
     remedy = f"Start it, or: tenant-router tenant set {facts.claim.slug} --upstream http://HOST:PORT"
     return Fault("upstream_unreachable", f"The backend does not answer. {'; '.join(faults)}. {remedy}")
+
+
+def _date(at: int) -> str:
+    """Write unix seconds as a date and time in UTC (RFC 3339)."""
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
