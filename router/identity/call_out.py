@@ -41,6 +41,8 @@ PAUSES: Final = (1.0, 3.0)
 class CallOut:
     """Asks tenants' backends, which it does not trust: five seconds, no redirect, a bounded answer.
 
+    One question takes ``whole`` seconds at most, repeats and all: what waits for a silent backend is few at a
+    time (errands.py), and not for long.
     ``issuer`` is the platform's URL; ``forbidden`` judges each address that is connected to, as of upstreams.
     """
 
@@ -51,12 +53,14 @@ class CallOut:
         *,
         forbidden: Callable[[str], bool] | None,
         timeout: float = 5.0,
+        whole: float = 12.0,
         pauses: tuple[float, ...] = PAUSES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._outgoing = Outgoing(forbidden, timeout=timeout)
+        self._whole = whole
         self._pauses = pauses
         self._clock = clock
 
@@ -72,16 +76,29 @@ class CallOut:
             return False
         question = {"tenant": tenant.slug, "customer": customer, "email": email}
         body = json.dumps(question, separators=(",", ":")).encode()
-        for pause in (*self._pauses, None):
-            try:
-                return await self._ask(tenant.registration_check, body)
-            except NoAnswer as fault:
-                host = URL(tenant.registration_check).host
-                _log.warning("registration check failed", tenant=tenant.slug, host=host, cause=str(fault))
-                if pause is None or not fault.again:
-                    return False
-                await asyncio.sleep(pause)
+        host = URL(tenant.registration_check).host
+        try:
+            async with asyncio.timeout(self._whole):
+                return await self._insistently(tenant, tenant.registration_check, body)
+        except NoAnswer as fault:
+            _log.warning("registration check failed", tenant=tenant.slug, host=host, cause=str(fault))
+        except TimeoutError:
+            cause = f"no answer within {self._whole:g} seconds in all"
+            _log.warning("registration check failed", tenant=tenant.slug, host=host, cause=cause)
         return False
+
+    async def _insistently(self, tenant: TenantFacts, url: str, body: bytes) -> bool:
+        """Ask again where that may help; raises what the last one came to."""
+        for pause in self._pauses:
+            try:
+                return await self._ask(url, body)
+            except NoAnswer as fault:
+                if not fault.again:
+                    raise
+                cause = str(fault)
+                _log.warning("registration check failed", tenant=tenant.slug, host=URL(url).host, cause=cause)
+            await asyncio.sleep(pause)
+        return await self._ask(url, body)
 
     async def _ask(self, url: str, body: bytes) -> bool:
         headers = {

@@ -28,6 +28,9 @@ _DRAINED_IN: Final = 5.0
 class Errands:
     """Runs errands in the background: at most ``limit`` at once, and ``share`` of them for one tenant.
 
+    Of either at most half are errands that wait for somebody else's machine: where that is slow or silent,
+    there is room for those that only write down a mail.
+
     Leaving it as an async context manager gives those under way five seconds to end.
     """
 
@@ -36,6 +39,7 @@ class Errands:
         self._share = share
         self._tasks = Tasks()
         self._running: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -55,22 +59,39 @@ class Errands:
             _log.warning("errands were cut off", running=self._running.total())
         await self._tasks.close()
 
-    def start(self, name: str, tenant_id: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Begin an errand for a tenant; its failure is logged. Raises ``Unavailable("busy")``."""
-        if self._running.total() >= self._limit or self._running[tenant_id] >= self._share:
-            raise Unavailable("busy", "Too many people ask for this at the moment. Please try again shortly.")
-        self._running[tenant_id] += 1
+    def start(
+        self,
+        name: str,
+        tenant_id: str,
+        work: Callable[[], Coroutine[None, None, None]],
+        *,
+        waits: bool = False,
+    ) -> None:
+        """Begin an errand for a tenant; its failure is logged. Raises ``Unavailable("busy")``.
+
+        ``waits`` is whether it asks somebody else's machine, such as the tenant's backend.
+        """
+        kinds = (self._running, self._waiting) if waits else (self._running,)
+        for count, part in zip(kinds, (1, 2), strict=False):
+            if count.total() >= self._limit // part or count[tenant_id] >= self._share // part:
+                raise Unavailable(
+                    "busy", "Too many people ask for this at the moment. Please try again shortly."
+                )
+        for count in kinds:
+            count[tenant_id] += 1
         self._idle.clear()
         task = self._tasks.start(_run(name, tenant_id, work), name=name)
-        task.add_done_callback(lambda _: self._one_less(tenant_id))
+        task.add_done_callback(lambda _: self._one_less(tenant_id, kinds))
 
     async def settled(self) -> None:
         """Wait until nothing is under way."""
         await self._idle.wait()
 
-    def _one_less(self, tenant_id: str) -> None:
-        self._running[tenant_id] -= 1
-        self._running += Counter()  # what has none is forgotten
+    def _one_less(self, tenant_id: str, kinds: tuple[Counter[str], ...]) -> None:
+        for count in kinds:
+            count[tenant_id] -= 1
+            if not count[tenant_id]:
+                del count[tenant_id]
         if not self._running:
             self._idle.set()
 

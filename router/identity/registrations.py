@@ -128,7 +128,7 @@ class Registrations:
             if may and await self._confirm(tenant, reference, account):
                 await self._send(tenant_id, reference, account, language, None)
 
-        self._errands.start("registration", tenant_id, ask_and_send)
+        self._errands.start("registration", tenant_id, ask_and_send, waits=True)
         return None
 
     async def look_confirmation(self, tenant_id: str, token: str) -> Offer | LinkFault:

@@ -225,7 +225,8 @@ class FormPage(ABC):
             _log.warning(
                 "form_unavailable", path=self.path, tenant=call.tenant_id, code=fault.code, cause=cause
             )
-            return Faulty({"form": "unavailable"}, status=503, wait=RETRY_AFTER)
+            told = "busy" if fault.code == "busy" else "unavailable"
+            return Faulty({"form": told}, status=503, wait=RETRY_AFTER)
         if fault.code not in self.said:
             raise fault
         return Faulty({self.said[fault.code]: fault.code})

@@ -62,8 +62,11 @@ async def keys(database: Database) -> SigningKeys:
     return made
 
 
-def _calling(keys: SigningKeys, *, timeout: float = 5.0) -> CallOut:
-    return CallOut(keys, ISSUER, forbidden=None, timeout=timeout, pauses=(0.0, 0.0), clock=lambda: START)
+def _calling(keys: SigningKeys, *, timeout: float = 5.0, whole: float = 12.0) -> CallOut:
+    pauses = (0.0, 0.0)
+    return CallOut(
+        keys, ISSUER, forbidden=None, timeout=timeout, whole=whole, pauses=pauses, clock=lambda: START
+    )
 
 
 async def _confirmed(call_out: CallOut, url: str | None) -> bool:
@@ -190,6 +193,21 @@ async def test_backend_that_hangs_is_left(keys: SigningKeys) -> None:
         async with asyncio.timeout(20), _serving(backend):
             assert not await _confirmed(_calling(keys, timeout=0.1), backend.url)
         assert len(backend.asked) == 3
+
+
+async def test_one_question_has_a_time_for_all_its_repeats(keys: SigningKeys) -> None:
+    """However patient each try is, and however many there are: all together they have an end."""
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    backend = Backend(hang)
+    with capture_logs() as lines:
+        async with asyncio.timeout(20), _serving(backend):
+            assert not await _confirmed(_calling(keys, timeout=600, whole=0.1), backend.url)
+    assert len(backend.asked) == 1
+    assert [line["cause"] for line in lines] == ["no answer within 0.1 seconds in all"]
 
 
 async def test_nobody_listening_is_a_no(keys: SigningKeys) -> None:

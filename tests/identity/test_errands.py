@@ -69,3 +69,24 @@ async def test_what_is_under_way_is_finished_at_the_end() -> None:
         errands.start("reset", "tnt_1", work)
         asyncio.get_running_loop().call_soon(gate.set)
     assert done == ["reset"]
+
+
+async def test_what_waits_for_others_leaves_half_of_the_places() -> None:
+    """Errands that a silent backend holds up fill half of a tenant's places, and half of all."""
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    async with Errands(limit=8, share=4) as errands:
+        for tenant in ("tnt_1", "tnt_2"):
+            errands.start("registration", tenant, wait, waits=True)
+            errands.start("registration", tenant, wait, waits=True)
+        for tenant in ("tnt_1", "tnt_3"):
+            with pytest.raises(Unavailable):
+                errands.start("registration", tenant, wait, waits=True)
+        for tenant in ("tnt_1", "tnt_1", "tnt_2", "tnt_3"):
+            errands.start("reset", tenant, wait)
+        gate.set()
+        await errands.settled()
+        errands.start("registration", "tnt_1", wait, waits=True)

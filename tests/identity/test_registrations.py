@@ -4,12 +4,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import func, select
 
-from router.errors import BadInput, Conflict, NotFound, RouterError
+from router.errors import BadInput, Conflict, NotFound, RouterError, Unavailable
 from router.identity.links import LIVES
 from router.identity.newcomers import Offer
 from router.identity.user import User
+from router.storage.schema import outbox
 from tests.identity.conftest import ADDRESS, GOOD
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,6 +101,30 @@ async def test_the_answer_does_not_wait_for_the_backend(open_worker: Worker) -> 
         assert await _by_reference(open_worker) is None
     open_worker.backend.answers.set()
     assert len(await open_worker.mails()) == 1
+
+
+async def test_a_silent_backend_holds_up_few_and_no_other_errand(open_worker: Worker) -> None:
+    """Eight wait for it at most, and the others are told at once; resets and invoices' links go on."""
+    open_worker.backend.answers.clear()
+    told = []
+    for turn in range(20):
+        try:
+            told.append(await _by_reference(open_worker, email=f"m{turn}@acme.test") or "sent")
+        except Unavailable as fault:
+            told.append(fault.code)
+    assert told == ["sent"] * 8 + ["busy"] * 12
+    assert await open_worker.recovery.forgot("tnt_1", "mary@acme.test", "en", ADDRESS) is None
+    assert await _by_link(open_worker, await _invoice(open_worker)) is None
+
+    async def both_sent() -> bool:
+        async with open_worker.database.read() as connection:
+            return await connection.scalar(select(func.count()).select_from(outbox)) == 2
+
+    await until(both_sent)
+    open_worker.backend.answers.set()
+    await open_worker.errands.settled()
+    assert len(open_worker.backend.asked) == 8
+    assert await _by_reference(open_worker, email="m30@acme.test") is None
 
 
 async def test_where_registration_is_closed_nothing_begins_or_ends(worker: Worker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,6 +138,23 @@ async def test_who_asks_too_often_waits(stand: Stand, guest: Browser) -> None:
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert "Too many attempts." in answers[-1].text
     assert len(await stand.mails()) <= 5
+
+
+async def test_who_has_no_place_is_told_to_come_again(stand: Stand, guest: Browser) -> None:
+    """While others wait for a silent backend the form says so, keeps what was typed, and says when."""
+    await stand.confirms(stand.globex)
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    for _ in range(8):
+        stand.errands.start("registration", stand.globex.id, wait, waits=True)
+    answer = await guest.fill("/-/register", customer="G-7", email=BOB)
+    gate.set()
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
+    assert "Too many people are asking for this right now." in answer.text
+    assert f'value="{BOB}"' in answer.text
 
 
 async def test_registration_that_closes_meanwhile(stand: Stand, guest: Browser) -> None:
