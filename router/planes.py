@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.budgets import Budgets
+from router.console.operator_links import link_address
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
@@ -120,6 +122,9 @@ async def open_console(
         languages=themes.stock.languages,
         public_port=settings.public_port,
         csrf_key=_derived(storage.keys[0], "console csrf"),
+        link_address=partial(
+            link_address, admin_hostname=settings.admin_hostname, public_port=settings.public_port
+        ),
     )
     return await stack.enter_async_context(_on_private_socket(console))
 

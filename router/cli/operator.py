@@ -96,7 +96,7 @@ async def role(
     async with opened() as stores:
         operators = _operators(stores)
         found = await _find(operators, email)
-        changed = await operators.set_read_only(found.id, read_only=read_only, actor=actor())
+        changed = await operators.change(found.id, read_only=read_only, actor=actor())
     answer(described(changed), f"{changed.email} is a {changed.role} now.", as_json=as_json)
 
 
@@ -170,7 +170,7 @@ async def _set_disabled(email: str, *, disabled: bool, said: str, as_json: bool)
     async with opened() as stores:
         operators = _operators(stores)
         found = await _find(operators, email)
-        changed = await operators.set_disabled(found.id, disabled=disabled, actor=actor())
+        changed = await operators.change(found.id, disabled=disabled, actor=actor())
     answer(described(changed), f"{changed.email} {said}", as_json=as_json)
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from router.errors import NotFound, RouterError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from router.console.principal import Principal
     from router.console.scopes import Scope
     from router.tenants.registry import Registry
@@ -76,3 +78,12 @@ def check_platform(principal: Principal, scope: Scope) -> None:
     check(principal, scope)
     if not principal.owns(None):
         raise Forbidden(scope)
+
+
+def check_gives(principal: Principal, scopes: Iterable[Scope]) -> None:
+    """Check that somebody gives nobody more than they have: what they may not do themselves.
+
+    Raises ``Forbidden``.
+    """
+    for scope in sorted(scopes):
+        check(principal, scope)

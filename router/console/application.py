@@ -20,6 +20,7 @@ from router.console.api.certificates import CertificatesEndpoint
 from router.console.api.domains import DomainsEndpoint
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
+from router.console.api.operators import OperatorsEndpoint
 from router.console.api.tenants import TenantsEndpoint
 from router.console.api.tokens import TokensEndpoint
 from router.console.api.traffic import TrafficEndpoint
@@ -32,6 +33,8 @@ from router.errors import RouterError, Unavailable
 from router.storage.auditing import ORIGIN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.typedefs import Handler
 
     from router.console.api.bearer import Bearer
@@ -65,11 +68,12 @@ def build_console(
     languages: Languages,
     public_port: int,
     csrf_key: bytes,
+    link_address: Callable[[str], str],
 ) -> web.Application:
     """Put the console together: the API, and the operators' pages.
 
     ``public_port`` is the HTTPS port as customers see it; ``csrf_key`` (32 octets) is the same on every
-    worker of the fleet.
+    worker of the fleet; ``link_address`` says where the token of an operator's link is opened.
     """
     access = Access(use_cases.registry)
     endpoints = (
@@ -81,6 +85,7 @@ def build_console(
         DomainsEndpoint(use_cases.domains, use_cases.registry),
         CertificatesEndpoint(use_cases.uploads, use_cases.vault, use_cases.standings),
         TokensEndpoint(use_cases.tokens, access),
+        OperatorsEndpoint(use_cases.operators, access, link_address),
         TrafficEndpoint(use_cases.traffic, use_cases.look_at_upstreams),
         AuditEndpoint(use_cases.audit_trail),
         WebhooksEndpoint(use_cases.webhooks, access),

@@ -105,33 +105,39 @@ class Operators:
         async with self._database.read() as connection:
             return [read_operator(row) for row in await connection.execute(listed)]
 
-    async def set_read_only(
+    async def change(
         self,
         operator_id: str,
         *,
-        read_only: bool,
+        read_only: bool | None = None,
+        disabled: bool | None = None,
         actor: str,
         version: int | None = None,
         within: str | None = None,
     ) -> Operator:
-        """Let an operator change things, or only look; ``version`` is the one that the asker has seen.
+        """Let an operator change things or only look, keep them out or let them in; none leaves it as it is.
 
-        Raises ``Conflict`` with ``changed_meanwhile`` or ``last_operator``.
+        ``version`` is the one that the asker has seen. Raises ``Conflict`` with ``changed_meanwhile`` or
+        ``last_operator``.
         """
-        return await self._change(operator_id, "operator.change", actor, version, within, read_only=read_only)
-
-    async def set_disabled(
-        self,
-        operator_id: str,
-        *,
-        disabled: bool,
-        actor: str,
-        version: int | None = None,
-        within: str | None = None,
-    ) -> Operator:
-        """Keep an operator out, or let them in again. Raises as :meth:`set_read_only`."""
-        action = "operator.disable" if disabled else "operator.enable"
-        return await self._change(operator_id, action, actor, version, within, disabled=disabled)
+        wanted = {"read_only": read_only, "disabled": disabled}
+        values = {name: value for name, value in wanted.items() if value is not None}
+        now = int(self._clock())
+        async with self._database.write() as connection:
+            await _lock_platforms(connection)
+            before = await locked_operator(connection, operator_id, within)
+            if version not in (None, before.version):
+                raise Conflict("changed_meanwhile", "Somebody else changed this operator: look again.")
+            after = replace(before, **values)  # type: ignore[arg-type]  # booleans, of fields that are
+            if after == before:
+                return before
+            await _check_not_last(connection, before, after)
+            after = replace(after, version=before.version + 1, updated_at=now)
+            changed = values | {"version": after.version, "updated_at": now}
+            await connection.execute(update(operators).where(operators.c.id == operator_id).values(changed))
+            await end_sessions(connection, operator_id)
+            await _note(connection, after, actor, *_told(before, after), now)
+        return after
 
     async def remove(self, operator_id: str, *, actor: str, within: str | None = None) -> Operator:
         """Remove an operator; answer them as they were. Raises ``Conflict("last_operator")``."""
@@ -166,32 +172,6 @@ class Operators:
             if await connection.scalar(select(exists().where(operators.c.id.is_not(None)))):
                 return None
             return await make_link(connection, None, int(self._clock()))
-
-    async def _change(
-        self,
-        operator_id: str,
-        action: str,
-        actor: str,
-        version: int | None,
-        within: str | None,
-        **values: bool,
-    ) -> Operator:
-        now = int(self._clock())
-        async with self._database.write() as connection:
-            await _lock_platforms(connection)
-            before = await locked_operator(connection, operator_id, within)
-            if version not in (None, before.version):
-                raise Conflict("changed_meanwhile", "Somebody else changed this operator: look again.")
-            after = replace(before, **values)  # type: ignore[arg-type]  # booleans, of fields that are
-            if after == before:
-                return before
-            await _check_not_last(connection, before, after)
-            after = replace(after, version=before.version + 1, updated_at=now)
-            changed = values | {"version": after.version, "updated_at": now}
-            await connection.execute(update(operators).where(operators.c.id == operator_id).values(changed))
-            await end_sessions(connection, operator_id)
-            await _note(connection, after, actor, action, _difference(before, after), now)
-        return after
 
 
 async def _check_tenant(connection: AsyncConnection, tenant_id: str | None) -> None:
@@ -230,10 +210,16 @@ async def _check_not_last(connection: AsyncConnection, before: Operator, after: 
         raise Conflict("last_operator", sentence)
 
 
-def _difference(before: Operator, after: Operator) -> dict[str, Any]:
+def _told(before: Operator, after: Operator) -> tuple[str, dict[str, Any]]:
+    """Say what was done, and how it was before."""
+    detail: dict[str, Any] = {}
     if before.role is not after.role:
-        return {"role": {"from": before.role.value, "to": after.role.value}}
-    return {"disabled": {"from": before.disabled, "to": after.disabled}}
+        detail["role"] = {"from": before.role.value, "to": after.role.value}
+    if before.disabled is not after.disabled:
+        detail["disabled"] = {"from": before.disabled, "to": after.disabled}
+    if "role" in detail:
+        return "operator.change", detail
+    return ("operator.disable" if after.disabled else "operator.enable"), detail
 
 
 async def _note(

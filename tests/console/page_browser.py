@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import unescape
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession, FormData
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "https://admin.portal.example:8443"
 PASSWORD = "violet-anvil-93-cantata"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ class PageBrowser:
         data: Mapping[str, str | tuple[str, bytes]] | None = None,
         *,
         page: str = "/account",
-        **fields: str,
+        said: Mapping[str, str] = _NOTHING,
     ) -> Shown:
-        """Send a form, with the token of ``page``, and from our own origin unless ``Origin`` says else.
+        """Send a form, with the token of ``page``, and from our own origin unless ``said`` says else.
 
         A pair of a file's name and its octets is a file; then it is sent as multipart/form-data.
         """
@@ -95,7 +97,7 @@ class PageBrowser:
                 form.add_field(name, value[1], filename=value[0], content_type="application/octet-stream")
             else:
                 form.add_field(name, value)
-        return await self._ask("POST", path, {"Origin": ORIGIN} | fields, form)
+        return await self._ask("POST", path, {"Origin": ORIGIN} | dict(said), form)
 
     async def sign_in(self, email: str, password: str = PASSWORD, *, return_to: str = "") -> Shown:
         """Sign in by the form."""

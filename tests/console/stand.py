@@ -268,6 +268,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         languages=LANGUAGES,
         public_port=8443,
         csrf_key=KEY,
+        link_address="https://admin.portal.example:8443/welcome?t={}".format,
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)

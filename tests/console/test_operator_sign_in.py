@@ -53,7 +53,7 @@ async def test_whoever_is_unknown_costs_and_reads_the_same(
     """Unknown, disabled, invited, wrong, and what is no address at all: one verification, one answer."""
     await add(stand, "ada@example.com")
     bob = await add(stand, "bob@example.com")
-    await stand.use_cases.operators.set_disabled(bob.id, disabled=True, actor="x")
+    await stand.use_cases.operators.change(bob.id, disabled=True, actor="x")
     await stand.use_cases.operators.add("new@example.com", tenant_id=None, read_only=False, actor="x")
     verified: list[str | None] = []
     verify = Passwords.verify

@@ -139,14 +139,14 @@ async def test_a_change_ends_sessions(stand: Stand, operators: Operators) -> Non
     ada = await add(stand, "ada@example.com")
     find = stand.use_cases.operator_sessions.find
     token = await session_of(stand, ada)
-    same = await operators.set_read_only(ada.id, read_only=False, actor="x")
+    same = await operators.change(ada.id, read_only=False, actor="x")
     assert same.version == ada.version
     assert await find(token) is not None
-    reader = await operators.set_read_only(ada.id, read_only=True, actor="x", version=same.version)
+    reader = await operators.change(ada.id, read_only=True, actor="x", version=same.version)
     assert reader.role is Role.PLATFORM_READER
     assert await find(token) is None
     token = await session_of(stand, reader)
-    await operators.set_disabled(ada.id, disabled=True, actor="x")
+    await operators.change(ada.id, disabled=True, actor="x")
     assert await find(token) is None
     with pytest.raises(Conflict):
         await session_of(stand, reader)
@@ -159,9 +159,9 @@ async def test_a_lost_update_is_refused(stand: Stand, operators: Operators) -> N
     """Whoever changes a version that is not the present one is told."""
     await add(stand, "root@example.com")
     ada = await add(stand, "ada@example.com")
-    await operators.set_disabled(ada.id, disabled=True, actor="x", version=ada.version)
+    await operators.change(ada.id, disabled=True, actor="x", version=ada.version)
     with pytest.raises(Conflict) as lost:
-        await operators.set_read_only(ada.id, read_only=True, actor="x", version=ada.version)
+        await operators.change(ada.id, read_only=True, actor="x", version=ada.version)
     assert lost.value.code == "changed_meanwhile"
 
 
@@ -173,8 +173,8 @@ async def test_the_last_platform_operator_stays(stand: Stand, operators: Operato
     _, invited = await operators.add("new@example.com", tenant_id=None, read_only=False, actor="x")
     for refused in (
         operators.remove(root.id, actor="x"),
-        operators.set_disabled(root.id, disabled=True, actor="x"),
-        operators.set_read_only(root.id, read_only=True, actor="x"),
+        operators.change(root.id, disabled=True, actor="x"),
+        operators.change(root.id, read_only=True, actor="x"),
     ):
         with pytest.raises(Conflict) as last:
             await refused
@@ -204,8 +204,8 @@ async def test_others_operators_do_not_exist(stand: Stand, operators: Operators)
         for asked in (
             operators.find(other, within=within),
             operators.remove(other, actor="x", within=within),
-            operators.set_disabled(other, disabled=True, actor="x", within=within),
-            operators.set_read_only(other, read_only=True, actor="x", within=within),
+            operators.change(other, disabled=True, actor="x", within=within),
+            operators.change(other, read_only=True, actor="x", within=within),
             operators.new_link(other, actor="x", within=within),
         ):
             with pytest.raises(NotFound) as absent:
@@ -221,9 +221,9 @@ async def test_everything_is_audited(stand: Stand, operators: Operators) -> None
         "ada@example.com", tenant_id=stand.acme.id, read_only=True, actor="cli:root"
     )
     await stand.use_cases.operator_sign_in.welcome(link, PASSWORD)
-    await operators.set_read_only(ada.id, read_only=False, actor="operator:root@example.com")
-    await operators.set_disabled(ada.id, disabled=True, actor="operator:root@example.com")
-    await operators.set_disabled(ada.id, disabled=False, actor="operator:root@example.com")
+    await operators.change(ada.id, read_only=False, actor="operator:root@example.com")
+    await operators.change(ada.id, disabled=True, actor="operator:root@example.com")
+    await operators.change(ada.id, disabled=False, actor="operator:root@example.com")
     await operators.new_link(ada.id, actor="operator:root@example.com")
     await operators.remove(ada.id, actor="operator:root@example.com")
     async with stand.database.read() as connection:

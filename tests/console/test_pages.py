@@ -99,7 +99,7 @@ async def test_too_many_attempts_are_told(stand: Stand) -> None:
 async def test_a_form_from_another_site_is_refused(stand: Stand, fields: dict[str, str]) -> None:
     """Before it is read, whatever it brings (THREATS 47)."""
     browser = await signed_in(stand)
-    refused = await browser.post("/sign-out", **fields)
+    refused = await browser.post("/sign-out", said=fields)
     assert refused.status == 403
     assert (await browser.get("/account")).status == 200
 
@@ -278,7 +278,7 @@ async def test_who_is_disabled_is_out(stand: Stand) -> None:
     browser = await signed_in(stand)
     ada = await stand.use_cases.operators.find_by_email("operator@platform.example")
     assert ada is not None
-    await stand.use_cases.operators.set_disabled(ada.id, disabled=True, actor="x")
+    await stand.use_cases.operators.change(ada.id, disabled=True, actor="x")
     assert (await browser.get("/account")).status == 303
     idle = await signed_in(stand, email="idle@example.com")
     stand.now += IDLE
