@@ -96,6 +96,11 @@ class Registry:
         """The domain that the tenants' platform addresses are under."""
         return self._platform_domain
 
+    @property
+    def offered(self) -> Offered | None:
+        """The themes and languages there are to choose from; none where nobody has said."""
+        return self._offered
+
     async def list(self) -> list[TenantRecord]:
         """All tenants, by short name."""
         async with self._database.read() as connection:

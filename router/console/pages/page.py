@@ -215,15 +215,16 @@ class FormPage(Page):
     """A page with a form that is sent to its own address.
 
     ``change`` is the scope that it takes to send it (else ``scope``). ``carried`` comes along in the address
-    and stands hidden in the form; ``typed`` is shown again after a fault (never a password); a ``required``
-    field that is missed is called as ``named`` says, else by its own name; ``said`` is which fault of the use
-    case is told at which field, beside those that know their field. ``octets`` is how much may be sent, files
-    included.
+    and stands hidden in the form; ``typed`` is shown again after a fault (never a password); ``files`` are
+    the fields that bring some; a ``required`` field that is missed is called as ``named`` says, else by its
+    own name; ``said`` is which fault of the use case is told at which field, beside those that know their
+    field. ``octets`` is how much may be sent, files included.
     """
 
     change: ClassVar[Scope | None] = None
     carried: ClassVar[tuple[str, ...]] = ()
     typed: ClassVar[tuple[str, ...]] = ()
+    files: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str, ...]] = ()
     named: ClassVar[Mapping[str, str]] = _NOTHING
     said: ClassVar[Mapping[str, str]] = _NOTHING
@@ -326,8 +327,9 @@ class FormPage(Page):
     def _field(self, fault: RouterError) -> str:
         if fault.code in self.said:
             return self.said[fault.code]
-        field = fault.field or "form"
-        return field if field in self.typed else field.partition("/")[0]  # one of several in one field
+        # A list's item ("upstreams/0") is told at the list, a part of something ("branding/logo") by itself.
+        steps = (fault.field or "form").split("/")
+        return next((step for step in steps if step in self.typed or step in self.files), steps[0])
 
 
 class Action(FormPage):
