@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,21 @@ from router.certificates.vault import Vault
 from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
+from router.console.attention import Attention
 from router.console.budgets import Budgets
+from router.console.inquiry import Certificates, Explainer, Inquiry
 from router.console.operator_links import link_address
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
+from router.edge.dial import NAME_SHARE
+from router.edge.foresight import foresee
 from router.edge.inspection import Inspection
+from router.edge.knock import Knocking
+from router.edge.name_servers import NameServers
+from router.edge.resolver import Resolver
 from router.hostname import port_suffix
 from router.identity.throttling import Throttle
 from router.portal.application import build_portal
@@ -38,6 +46,7 @@ from router.storage.audit_trail import AuditTrail
 from router.storage.traffic import TrafficLog
 from router.tenants.form import Offered
 from router.tenants.registry import Registry
+from router.tenants.upstream_address import refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,7 +99,7 @@ async def open_console(
         reserved_slugs=frozenset({settings.admin_name}),
         offered=_offered(themes),
     )
-    vault = Vault(database, bell, storage.sealer)
+    vault, standings = Vault(database, bell, storage.sealer), Standings(database)
     counters = 1 if storage.redis else settings.workers
     operators, operator_sessions = Operators(database), OperatorSessions(database)
     throttle = Throttle(storage.counters, operator_sessions.addresses, counters=counters)
@@ -109,7 +118,11 @@ async def open_console(
             domains=join_domains(settings, storage),
             vault=vault,
             uploads=Uploads(database, vault),
-            standings=Standings(database),
+            standings=standings,
+            explainer=_explainer(
+                settings, rooms, outside, registry, Certificates(vault, rooms.keyring, standings)
+            ),
+            attention=Attention(database, rooms.folder, platform_domain=settings.platform_domain),
             tokens=Tokens(database, bell),
             audit_trail=AuditTrail(database),
             traffic=TrafficLog(database),
@@ -127,6 +140,30 @@ async def open_console(
         ),
     )
     return await stack.enter_async_context(_on_private_socket(console))
+
+
+def _explainer(
+    settings: Settings, rooms: Rooms, outside: Outside, registry: Registry, kept: Certificates
+) -> Explainer:
+    """Make what explains: it asks as handshakes and visits of this worker do."""
+    patience = settings.connect_timeout
+    names = NameServers(settings.resolvers, patience=patience * NAME_SHARE)
+    knocking = Knocking(
+        Resolver(names, outside.tasks),
+        partial(refused, allow_private=settings.allow_private_upstreams),
+        patience=patience,
+        default_upstreams=outside.default_upstreams,
+    )
+    inquiry = Inquiry(
+        registry,
+        kept,
+        rooms.folder,
+        knocking.knock,
+        folder_path=settings.certs_dir,
+        platform_domain=settings.platform_domain,
+        admin_hostname=settings.admin_hostname,
+    )
+    return Explainer(inquiry, foresee)
 
 
 def _offered(themes: Themes) -> Offered:

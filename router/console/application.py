@@ -21,6 +21,7 @@ from router.console.api.domains import DomainsEndpoint
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
 from router.console.api.operators import OperatorsEndpoint
+from router.console.api.platform import PlatformEndpoint
 from router.console.api.tenants import TenantsEndpoint
 from router.console.api.tokens import TokensEndpoint
 from router.console.api.traffic import TrafficEndpoint
@@ -82,6 +83,7 @@ def build_console(
         UsersEndpoint(use_cases.users),
         SessionsEndpoint(use_cases.users, use_cases.sessions),
         TenantsEndpoint(use_cases.registry, public_port=public_port),
+        PlatformEndpoint(use_cases.explainer, use_cases.attention, public_port=public_port),
         DomainsEndpoint(use_cases.domains, use_cases.registry),
         CertificatesEndpoint(use_cases.uploads, use_cases.vault, use_cases.standings),
         TokensEndpoint(use_cases.tokens, access),

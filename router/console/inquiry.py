@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from router.certificates.record import choose
-from router.console.diagnosis import Facts, Fault, Shown
-from router.errors import BadInput, BadSettings
+from router.console.diagnosis import Facts, Fault, Shown, first_wrong
+from router.errors import BadInput, BadSettings, Faults
 from router.hostname import Hostname
 from router.tenants.claims import SERVED, ClaimState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+    from typing import Protocol
 
     from router.certificates.folder import CertificateFolder
     from router.certificates.keyring import Keyring
@@ -23,12 +24,30 @@ if TYPE_CHECKING:
     from router.certificates.served import Served
     from router.certificates.standings import Standings
     from router.certificates.vault import Vault
+    from router.observe.foreseen import Foreseen
     from router.observe.upstreams import Knocked
     from router.tenants.claims import Claim
     from router.tenants.registry import Registry
     from router.tenants.tenant import Tenant
 
     Knock = Callable[[Tenant], Awaitable[tuple[Knocked, ...]]]
+
+    class Foresee(Protocol):
+        """What decides about a request before it is sent (edge/foresight.py)."""
+
+        def __call__(
+            self,
+            hostname: Hostname,
+            path: str,
+            tenant: Tenant | None,
+            presented: Served | None,
+            *,
+            is_admin: bool,
+            now: float,
+        ) -> tuple[Foreseen, ...]:
+            """Decide for each kind of visitor."""
+            ...
+
 
 _PASTED: Final = re.compile(r"(?:https?://)?([^/?#@:\s]+)(?::[0-9]{1,5})?(?:[/?#].*)?", re.IGNORECASE)
 _PATH: Final = re.compile(r"/[!-~]{0,2000}")
@@ -152,8 +171,44 @@ def hostname_in(pasted: str) -> Hostname:
     return Hostname.parse(match.group(1) if match else pasted.strip())
 
 
-def path_of(raw: str) -> str:
-    """Read a request's target: a path, perhaps with a query. Raises ``BadInput("bad_path")``."""
+def check_path(raw: str) -> None:
+    """Check a request's target: a path, perhaps with a query. Raises ``BadInput("bad_path")``."""
     if _PATH.fullmatch(raw) is None:
-        raise BadInput("bad_path", "A path begins with / and is visible ASCII, as it is sent.", field="path")
-    return raw
+        raise BadInput("bad_path", "A path begins with / and is visible ASCII, as it is sent.")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole decision about a hostname and a path: what is known, what is wrong, who gets what."""
+
+    facts: Facts
+    path: str
+    wrong: Fault | None
+    foreseen: tuple[Foreseen, ...]
+
+
+class Explainer:
+    """Explains. ``foresee`` decides as the edge does."""
+
+    def __init__(self, inquiry: Inquiry, foresee: Foresee, *, clock: Callable[[], float] = time.time) -> None:
+        self._inquiry = inquiry
+        self._foresee = foresee
+        self._clock = clock
+
+    async def explain(self, host: str, path: str) -> Explanation:
+        """Explain what a hostname, or an address as it is pasted from a browser, gets for a path.
+
+        Raises ``BadInput`` with ``bad_hostname`` or ``bad_path``, and ``Unavailable``.
+        """
+        faults = Faults()
+        with faults.at("host"):
+            hostname = hostname_in(host)
+        with faults.at("path"):
+            check_path(path)
+        faults.check()
+        facts, now = await self._inquiry.about(hostname), self._clock()
+        served = facts.record is not None and facts.claim is not None and facts.claim.state in SERVED
+        tenant = facts.record.tenant if served and facts.record is not None else None
+        is_admin = facts.is_admin
+        foreseen = self._foresee(hostname, path, tenant, facts.presented, is_admin=is_admin, now=now)
+        return Explanation(facts, path, first_wrong(facts, now), foreseen)

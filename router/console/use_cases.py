@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from router.certificates.standings import Standings
     from router.certificates.uploads import Uploads
     from router.certificates.vault import Vault
+    from router.console.attention import Attention
+    from router.console.inquiry import Explainer
     from router.console.operator_sessions import OperatorSessions
     from router.console.operator_sign_in import OperatorSignIn
     from router.console.operators import Operators
@@ -53,6 +55,8 @@ class UseCases:
     vault: Vault
     uploads: Uploads
     standings: Standings
+    explainer: Explainer
+    attention: Attention
     tokens: Tokens
     audit_trail: AuditTrail
     webhooks: Webhooks

@@ -10,19 +10,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
 from yarl import URL
 
+from router.certificates.folder import CertificateFolder
+from router.certificates.keyring import Keyring
 from router.certificates.standings import Standings
 from router.certificates.uploads import Uploads
 from router.certificates.vault import Vault
 from router.console.api.bearer import Bearer
 from router.console.api.idempotency import Idempotency
 from router.console.application import OPERATIONS, build_console
+from router.console.attention import Attention
 from router.console.budgets import Budgets
+from router.console.inquiry import Certificates, Explainer, Inquiry
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
@@ -30,7 +36,9 @@ from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
 from router.edge.deadlines import Deadlines
+from router.edge.foresight import foresee
 from router.edge.inspection import Inspection
+from router.edge.knock import Knocking
 from router.edge.limits import Limits
 from router.edge.name_servers import NameServers
 from router.edge.pool import UpstreamPools
@@ -197,12 +205,13 @@ class BillingSystem:
 @asynccontextmanager
 async def open_stand(database: Database) -> AsyncIterator[Stand]:
     """Build the API on a fresh database."""
-    async with name_server() as dns, _open_stand(database, dns) as stand:
-        yield stand
+    with TemporaryDirectory() as certs:
+        async with name_server() as dns, _open_stand(database, dns, Path(certs)) as stand:
+            yield stand
 
 
 @asynccontextmanager
-async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stand]:
+async def _open_stand(database: Database, dns: NameServer, certs: Path) -> AsyncIterator[Stand]:
     bell, feed_bell = PollBell(), PollBell()
     feed = ChangeFeed(database, feed_bell, period=0.02)
     registry = Registry(
@@ -237,6 +246,19 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         platform_domain="portal.example",
         forbidden=None,
     )
+    folder, standings = CertificateFolder(certs), Standings(database, clock=clock)
+    await folder.look()
+    keyring = Keyring(vault, folder, feed, platform_domain=PLATFORM, capacity=9, clock=clock)
+    inquiry = Inquiry(
+        registry,
+        Certificates(vault, keyring, standings),
+        folder,
+        Knocking(Resolver(NameServers(patience=1), outward), None, patience=5).knock,
+        folder_path=certs,
+        platform_domain=PLATFORM,
+        admin_hostname=Hostname("admin.portal.example"),
+        clock=clock,
+    )
     use_cases = UseCases(
         registry=registry,
         operators=operators,
@@ -251,7 +273,9 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
         domains=_domains(database, bell, dns),
         vault=vault,
         uploads=Uploads(database, vault, clock=clock),
-        standings=Standings(database, clock=clock),
+        standings=standings,
+        explainer=Explainer(inquiry, foresee, clock=clock),
+        attention=Attention(database, folder, platform_domain=PLATFORM, clock=clock),
         tokens=tokens,
         webhooks=Webhooks(
             database, bell, Sealer([KEY]), partial(check_webhook_url, allow_private=True), clock=clock
@@ -299,6 +323,7 @@ async def _open_stand(database: Database, dns: NameServer) -> AsyncIterator[Stan
     passwords.close()
     await finder.close()
     await sessions.close()
+    await keyring.close()
 
 
 def _domains(database: Database, bell: PollBell, dns: NameServer) -> Domains:
