@@ -66,6 +66,7 @@ class InvoiceLinesEndpoint:
                 Scope.INVOICE_LINE,
                 self._withdraw,
                 "Take the link of an invoice's line back",
+                fails=("no_such_link",),
             ),
         )
 

@@ -18,7 +18,9 @@ from router.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MAX_CURSOR: Final = 500
+MAX_CURSOR: Final = 2000
+"""Characters: room for the longest name that anything is in order of."""
+
 _MAX_NUMBER: Final = 2**53
 _Row = TypeVar("_Row")
 
@@ -28,13 +30,16 @@ class Paging(Body):
 
     limit: int = Field(50, ge=1, le=200, description="How many at most.")
     after: str | None = Field(
-        None, max_length=MAX_CURSOR, description="The `next` of the piece before; without it, the first one."
+        None,
+        description="The `next` of the piece before; without it, the first one.",
+        json_schema_extra={"pattern": f"^[A-Za-z0-9_-]{{1,{MAX_CURSOR}}}$"},
     )
 
 
 def cursor_of(*place: str | int) -> str:
     """Name the place of a row by what its list is in order of."""
-    return urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+    written = json.dumps(place, ensure_ascii=False, separators=(",", ":"))
+    return urlsafe_b64encode(written.encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str, *kinds: type[str | int]) -> tuple[str | int, ...]:
@@ -42,6 +47,8 @@ def place_of(cursor: str, *kinds: type[str | int]) -> tuple[str | int, ...]:
 
     Raises ``BadInput("bad_cursor")``.
     """
+    if len(cursor) > MAX_CURSOR:
+        raise _bad_cursor()
     try:
         place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error, RecursionError) as fault:
