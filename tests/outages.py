@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from sqlalchemy import select, text
 
@@ -40,11 +41,22 @@ async def _sqlite_away(path: str, database: Database) -> AsyncIterator[None]:
         await asyncio.sleep(0)  # what is in use now would be left to the garbage collector, with a warning
     await database.close()
     aside = f"{path}.aside"
-    await asyncio.to_thread(os.rename, path, aside)
-    await asyncio.to_thread(os.mkdir, path)
+    await asyncio.to_thread(_put_aside, path, aside)
     yield
     await asyncio.to_thread(os.rmdir, path)
     await asyncio.to_thread(os.rename, aside, path)
+
+
+def _put_aside(path: str, aside: str) -> None:
+    """Put the file aside, and something in its place that is no database, before SQLite makes a new one."""
+    Path(path).rename(aside)
+    while True:
+        try:
+            Path(path).mkdir()
+        except FileExistsError:  # somebody connected between the two
+            Path(path).unlink()
+        else:
+            return
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ PURE. The command line, ``explain`` and mails tell the same story from here; doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from router.tenants.claims import Claim, ClaimState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CNAME: Final = "Create the record: {host} CNAME {target}"
 _TXT: Final = "Create the record: {txt} TXT {token}"
-_OR_CDN: Final = ". With a CDN before it: --behind-cdn, and {txt} TXT {token}"
+_OR_CDN: Final = ". With a CDN before it: {behind_cdn}, and {txt} TXT {token}"
 _SERVERS: Final = "Check them with your DNS provider; it is tried again by itself."
 
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -26,7 +26,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "proved_by_txt": ("The TXT record with the tenant's token is there.", ""),
     "not_here_yet": (
         "The TXT record with the tenant's token is there, but {host} does not lead here yet.",
-        "When visitors are to arrive: {host} CNAME {target}. With a CDN before it, say so: --behind-cdn",
+        "When visitors are to arrive: {host} CNAME {target}. With a CDN before it, say so: {behind_cdn}",
     ),
     "vouched": ("A platform operator vouched for it.", ""),
     "no_such_name": ("The DNS knows no {host}.", _CNAME),
@@ -77,22 +77,43 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "proof_lost": (
         "Its proof was gone for seven days.",
-        "To have it back, claim it again: tenant-router domain add {slug} {host}",
+        "To have it back, claim it again: {claim}",
     ),
 }
 """For each code what is the matter, and what to do about it."""
 
 _STATES: Final[Mapping[ClaimState, tuple[str, str]]] = {
-    ClaimState.RELEASED: ("It was given up.", "To have it, claim it: tenant-router domain add {slug} {host}"),
+    ClaimState.RELEASED: ("It was given up.", "To have it, claim it: {claim}"),
     ClaimState.BLOCKED: (
         "A platform operator refused it.",
-        "A platform operator can take that back: tenant-router domain unblock {host}",
+        "A platform operator can take that back: {unblock}",
     ),
     ClaimState.SUSPENDED: (
         "A platform operator switched it off.",
-        "A platform operator can take that back: tenant-router domain resume {host}",
+        "A platform operator can take that back: {resume}",
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How one does what a story advises, where it is told: commands, or what a page has for it."""
+
+    behind_cdn: str
+    claim: str
+    verify: str
+    unblock: str
+    resume: str
+
+
+COMMANDS: Final = Ways(
+    behind_cdn="--behind-cdn",
+    claim="tenant-router domain add {slug} {host}",
+    verify="tenant-router domain verify {host}",
+    unblock="tenant-router domain unblock {host}",
+    resume="tenant-router domain resume {host}",
+)
+"""What the command line has for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +128,8 @@ class Story:
         return f"{self.sentence} {self.next_step}".strip()
 
 
-def tell(claim: Claim, target: Hostname | str) -> Story:
-    """Tell where a claim stands; ``target`` is its tenant's own."""
+def tell(claim: Claim, target: Hostname | str, ways: Ways = COMMANDS) -> Story:
+    """Tell where a claim stands; ``target`` is its tenant's own, ``ways`` how one does what is to be done."""
     words = {
         "host": claim.hostname,
         "slug": claim.slug,
@@ -116,6 +137,7 @@ def tell(claim: Claim, target: Hostname | str) -> Story:
         "txt": claim.txt_name,
         "token": claim.txt_token,
     }
+    words |= {name: way.format_map(words) for name, way in asdict(ways).items()}
     code, sentence, step = _told(claim)
     return Story(code, sentence.format_map(words), step.format_map(words))
 
@@ -141,8 +163,7 @@ def _ending(claim: Claim) -> str:
     if claim.state is ClaimState.MOVED:
         return " Its proof is gone: it serves until the time that is shown, and is released then."
     if claim.state is ClaimState.PENDING and claim.checks >= TRIES:
-        again = "tenant-router domain verify {host}"
-        return f" It was looked for {TRIES} times in seven days, and is looked for no more until: {again}"
+        return f" It was looked for {TRIES} times in seven days, and is looked for no more until: {{verify}}"
     return ""
 
 

@@ -10,6 +10,18 @@ from aiohttp import web
 
 from router.console.pages.account import AccountPage, EndOtherSessionsAction, EndSessionAction
 from router.console.pages.audit import AuditPage, TenantAuditPage
+from router.console.pages.branding import BrandingPage
+from router.console.pages.domain import (
+    BlockPage,
+    CdnAction,
+    DomainPage,
+    ReleasePage,
+    ResumeDomainAction,
+    SuspendDomainPage,
+    UnblockAction,
+    VerifyAction,
+    VouchPage,
+)
 from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
 from router.console.pages.front import Front
 from router.console.pages.page import Desk
@@ -54,11 +66,21 @@ def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page
         SettingsPage(desk, registry, public_port=public_port),
         SettingsCheck(desk, registry),
         SettingsPreview(desk, use_cases.preview),
+        DomainPage(desk, use_cases.domains, registry, use_cases.vault),
+        VerifyAction(desk, use_cases.domains),
+        CdnAction(desk, registry),
+        UnblockAction(desk, use_cases.domains),
+        ResumeDomainAction(desk, use_cases.domains),
+        ReleasePage(desk, use_cases.domains, registry),
+        VouchPage(desk, use_cases.domains, registry),
+        BlockPage(desk, use_cases.domains, registry),
+        SuspendDomainPage(desk, use_cases.domains, registry),
         StatePage(desk),
         SuspendAction(desk, registry),
         ResumeAction(desk, registry),
         DeleteTenantPage(desk, registry),
         *user_pages(desk, use_cases.users, use_cases.sessions, use_cases.invitations),
+        BrandingPage(desk, registry),
         TrafficPage(desk, use_cases.traffic),
         UpstreamsPage(desk, use_cases.look_at_upstreams),
         AuditPage(desk, use_cases.audit_trail),
