@@ -21,17 +21,21 @@ from router.cli.explain import explain
 from router.cli.importing import import_
 from router.cli.migrate import migrate
 from router.cli.output import EXIT_CODES, BadFile, Exit, Record, complain, exit_for
+from router.cli.remote.place import Place, find_place
 from router.cli.serve import serve
 from router.cli.settings import settings
 from router.errors import BadInput, RouterError, Unavailable
 
 _INTERRUPTED: Final = 130
+_HELP: Final = frozenset({"--help", "-h", "--version", "--install-completion"})
 _HINTS: Final = {"tenant_not_found": " See: tenant-router tenant list"}
 """What helps at a command line, and would say nothing to a caller of the API."""
 
 app = App(
     name="tenant-router",
-    help="The front door of a multi-tenant portal: TLS per tenant, themed sign-in, authenticated forwarding.",
+    help="The front door of a multi-tenant portal: TLS per tenant, themed sign-in, authenticated forwarding."
+    "\n\nThrough the API of a router elsewhere: tenant-router --server https://HOST --token-file FILE "
+    "COMMAND …, with --ca-file FILE for an authority of your own.",
     help_epilogue=EXIT_CODES,
     help_format="plaintext",
     version=lambda: version("tenant-router"),
@@ -65,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in tokens
     try:
-        result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        place, tokens = find_place(tokens)
+        result = _here(tokens) if place is None or _HELP & set(tokens) else _elsewhere(place, tokens)
         sys.stdout.flush()  # a reader that has gone is noticed here, not at exit
     except CycloptsError as fault:
         return _usage(str(fault), _asked_for(tokens), as_json=as_json)
@@ -78,6 +83,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     return result if isinstance(result, int) else Exit.OK
+
+
+def _here(tokens: list[str]) -> object:
+    return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _elsewhere(place: Place, tokens: list[str]) -> object:
+    """Do a command through the API of a router elsewhere."""
+    names, _, _ = app.parse_commands(tokens)
+    command, typed, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    if not command.__module__.startswith("router."):
+        return _here(tokens)  # half a command: what there is
+    from router.cli.remote.commands import run  # noqa: PLC0415 - only where there is a server to ask
+
+    return run(place, command, typed, names)
 
 
 def _failed(fault: RouterError, *, as_json: bool) -> int:

@@ -16,6 +16,7 @@ from router.errors import BadInput, NotFound, Unavailable
 if TYPE_CHECKING:
     from router.cli.stores import Stores
     from router.cli.tenant_file import TenantFile
+    from router.tenants.entry import TenantEntry
     from router.tenants.plan import Step
     from router.tenants.registry import Order
     from router.tenants.wishes import Draft, Failure
@@ -54,21 +55,12 @@ async def export(
         tenant-router export --tenant acme -o tenants.yaml
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
-    from router.cli.tenant_file import spell_tenants  # noqa: PLC0415 - the same for YAML
     from router.tenants.entry import entry_of  # noqa: PLC0415 - the same
 
     async with opened() as stores:
         found = await _chosen(stores, tenant)
-    text = spell_tenants([entry_of(record.tenant, record.claims) for record in found], as_json=as_json)
-    if output is None:
-        print(text, end="")
-        return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as fault:
-        raise BadInput("file_unwritable", f"{output} cannot be written: {fault.strerror}.") from fault
-    many = "One tenant was" if len(found) == 1 else f"{len(found)} tenants were"
-    print(f"{many} written to {output}.", file=sys.stderr)
+    entries = [entry_of(record.tenant, record.claims) for record in found]
+    write_export(entries, output, as_json=as_json)
 
 
 async def apply(
@@ -106,6 +98,22 @@ async def apply(
             return refused
         failures = await carry_out(stores, orders, who=actor(), quiet=as_json)
     return _told(draft.steps, failures, as_json=as_json)
+
+
+def write_export(entries: Sequence[TenantEntry], output: Path | None, *, as_json: bool) -> None:
+    """Write a file of tenants, or onto the screen. Raises ``BadInput("file_unwritable")``."""
+    from router.cli.tenant_file import spell_tenants  # noqa: PLC0415 - see export
+
+    text = spell_tenants(entries, as_json=as_json)
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as fault:
+        raise BadInput("file_unwritable", f"{output} cannot be written: {fault.strerror}.") from fault
+    many = "One tenant was" if len(entries) == 1 else f"{len(entries)} tenants were"
+    print(f"{many} written to {output}.", file=sys.stderr)
 
 
 async def carry_out(

@@ -65,14 +65,22 @@ class BrandingOptions:
             _check_theme(self.theme, themes_dir, languages_dir)
         if self.language:
             _check_language(self.language, themes_dir, languages_dir)
+        pictures = self.pictures()
+        return BrandingForm(**self.texts(), logo=pictures.get("logo"), favicon=pictures.get("favicon"))
+
+    def texts(self) -> dict[str, str | None]:
+        """Give what was typed, pictures aside."""
+        return {name: getattr(self, name) for name in ("theme", *_TEXTS)}
+
+    def pictures(self) -> dict[str, bytes]:
+        """Read the pictures that are named; one that is to go is empty. Raises ``BadInput``."""
         logo = None if self.logo is None else _read(self.logo)
         favicon = None if self.favicon is None else _read(self.favicon)
-        return BrandingForm(
-            theme=self.theme,
-            **{name: getattr(self, name) for name in _TEXTS},
-            logo=emptied(logo, b"", empty=self.no_logo),
-            favicon=emptied(favicon, b"", empty=self.no_favicon),
-        )
+        found = {
+            "logo": emptied(logo, b"", empty=self.no_logo),
+            "favicon": emptied(favicon, b"", empty=self.no_favicon),
+        }
+        return {kind: octets for kind, octets in found.items() if octets is not None}
 
 
 def described(branding: Branding) -> dict[str, object]:

@@ -65,7 +65,11 @@ async def check(
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
 
-    passphrase, data, key_data = _passphrase(passphrase_stdin), _read(chain), _read(key) if key else None
+    passphrase, data, key_data = (
+        passphrase_from_stdin(passphrase_stdin),
+        read_file(chain),
+        read_file(key) if key else None,
+    )
     async with opened() as stores:
         owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
         verdict = await stores.uploads.judge(data, key_data, passphrase=passphrase, tenant_id=owner)
@@ -99,7 +103,11 @@ async def upload(
 
     if (tenant is None) != platform:
         raise Usage("usage", "Say whose certificate it is: --tenant SLUG, or --platform.")
-    passphrase, data, key_data = _passphrase(passphrase_stdin), _read(chain), _read(key) if key else None
+    passphrase, data, key_data = (
+        passphrase_from_stdin(passphrase_stdin),
+        read_file(chain),
+        read_file(key) if key else None,
+    )
     async with opened() as stores:
         owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
         record, verdict = await stores.uploads.upload(
@@ -279,11 +287,13 @@ async def _standing(stores: Stores, record: CertificateRecord, wait: float) -> S
         await asyncio.sleep(_LOOKED_EVERY)
 
 
-def _passphrase(wanted: bool) -> bytes | None:  # noqa: FBT001 - the option as it came
+def passphrase_from_stdin(wanted: bool) -> bytes | None:  # noqa: FBT001 - the option as it came
+    """Read a pass phrase, if one is to come: a line."""
     return sys.stdin.buffer.readline().rstrip(b"\r\n") if wanted else None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read what is to be uploaded. Raises ``BadInput("file_unreadable")``."""
     try:
         with path.open("rb") as file:
             return file.read(_MOST)

@@ -1,0 +1,65 @@
+"""Which commands there are through the API, and what each does there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from inspect import BoundArguments
+from typing import Any, Final
+
+from router.cli import apply, certificate, domain, invitations, tenant, token, user
+from router.cli.output import Usage
+from router.cli.remote import certificates, domains, exporting, people, tenants
+from router.cli.remote.client import Client
+from router.cli.remote.place import Place
+
+COMMANDS: Final[dict[Callable[..., Any], Callable[[Client, tenants.Given], int | None]]] = {
+    tenant.list_: tenants.list_all,
+    tenant.show: tenants.show,
+    tenant.add: tenants.add,
+    tenant.set_: tenants.change,
+    tenant.suspend: tenants.suspend,
+    tenant.resume: tenants.resume,
+    tenant.end_sessions: tenants.end_sessions,
+    tenant.delete: tenants.delete,
+    domain.add: domains.add,
+    domain.verify: domains.verify,
+    domain.status: domains.status,
+    domain.wait: domains.wait,
+    domain.release: domains.release,
+    domain.list_: domains.list_all,
+    domain.activate: domains.activate,
+    domain.block: domains.block,
+    domain.unblock: domains.unblock,
+    domain.suspend: domains.suspend,
+    domain.resume: domains.resume,
+    certificate.check: certificates.check,
+    certificate.upload: certificates.upload,
+    certificate.list_: certificates.list_all,
+    user.list_: people.list_users,
+    user.show: people.show_user,
+    user.join: people.join,
+    user.leave: people.leave,
+    user.disable: people.disable,
+    user.enable: people.enable,
+    user.sessions: people.sessions,
+    user.end_sessions: people.end_sessions,
+    invitations.invite: people.invite,
+    invitations.invitations: people.list_invitations,
+    token.add: people.add_token,
+    token.list_: people.list_tokens,
+    token.revoke: people.revoke_token,
+    apply.export: exporting.export,
+}
+
+
+def run(place: Place, command: Callable[..., Any], typed: BoundArguments, names: Sequence[str]) -> int | None:
+    """Do a command through the API. Raises ``Usage("not_remote")`` for one that there is not."""
+    doing = COMMANDS.get(command)
+    if doing is None:
+        name = " ".join(["tenant-router", *names])
+        sentence = f"{name} works on the router's own database and files: run it there, without --server."
+        raise Usage("not_remote", sentence)
+    typed.apply_defaults()
+    with closing(Client(place)) as client:
+        return doing(client, typed.arguments)
