@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,7 +44,7 @@ from router.storage.events import EventKind, emit
 from router.storage.schema import SERVED_CLAIMS, certificate_names, certificates, claims, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from router.storage.database import Database
     from router.storage.sealing import Sealer
 
+
+_VAULT_LOCK: Final = 0x76_6175_6C74  # an arbitrary constant: "vault"
 
 _SHOWN: Final = 3
 """Hostnames that a sentence names."""
@@ -97,7 +100,7 @@ class Vault:
         await asyncio.to_thread(build_context, bundle.chain_pem, bundle.key_der)
         record = self._record_of(bundle, tenant_id, source)
         try:
-            async with self._database.write() as connection:
+            async with self._writing() as connection:
                 rivals = await self._rivals(connection, record)
                 same = [each.record for each in rivals if _is_same(each, bundle)]
                 if same:
@@ -130,7 +133,7 @@ class Vault:
         Raises ``NotFound("no_such_certificate")``, ``Conflict`` with ``nothing_to_roll_back`` or
         ``former_expired``.
         """
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             record = await self._the(connection, certificate_id)
             again = await self._former(connection, record)
             names = {name for each in again for name in each.names}
@@ -156,7 +159,7 @@ class Vault:
         Raises ``NotFound("no_such_certificate")``, and ``Conflict("last_certificate")`` where hostnames that
         answer would be without any, unless that is meant (``even_the_last``).
         """
-        async with self._database.write() as connection:
+        async with self._writing() as connection:
             record = await self._the(connection, certificate_id)
             bare = await self._left_bare(connection, record)
             if bare and not even_the_last:
@@ -213,6 +216,14 @@ class Vault:
         """Open the key. Raises what ``Sealer.open`` raises when the encryption key is not the right one."""
         key = self._sealer.open(sealed.sealed_key, identity=identity_of(sealed.record.id))
         return StoredCertificate(sealed.record, sealed.chain_pem, key)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction in which nobody else changes what is stored: what is the last stays the last."""
+        async with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+                await connection.execute(select(func.pg_advisory_xact_lock(_VAULT_LOCK)))
+            yield connection
 
     def _record_of(self, bundle: Bundle, tenant_id: str | None, source: Source) -> CertificateRecord:
         return CertificateRecord(

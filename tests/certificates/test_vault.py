@@ -259,3 +259,31 @@ async def test_a_superseded_one_may_go_without_a_word(database: Database, vault:
     second = await vault.store(bundle_for(HOST, slot=1), acme)
     await vault.delete(first.id, actor="olga", even_the_last=False)
     assert [record.id for record in await vault.list()] == [second.id]
+
+
+async def test_two_that_delete_at_once_do_not_leave_a_hostname_bare(database: Database, vault: Vault) -> None:
+    """Each sees what the other does: the second is told that what it deletes is the last."""
+    acme = await add_tenant(database, "acme", HOST)
+    one = await vault.store(bundle_for(HOST), acme)
+    other = await vault.store(bundle_for(HOST, kind="rsa2048"), acme)
+    done = await asyncio.gather(
+        *(vault.delete(each.id, actor="olga", even_the_last=False) for each in (one, other)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in done].count(Conflict) == 1
+    assert len(await vault.list()) == 1
+
+
+async def test_what_is_rolled_back_to_is_not_deleted_at_the_same_moment(
+    database: Database, vault: Vault
+) -> None:
+    """Whichever comes first, a certificate serves afterwards."""
+    acme = await add_tenant(database, "acme", HOST)
+    former = await vault.store(bundle_for(HOST), acme)
+    latter = await vault.store(bundle_for(HOST, slot=1), acme)
+    await asyncio.gather(
+        vault.roll_back(latter.id, actor="olga"),
+        vault.delete(former.id, actor="otto", even_the_last=False),
+        return_exceptions=True,
+    )
+    assert "active" in {each.state for each in await vault.list()}
