@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 app = App(name="keys", help="The encryption keys of what is sealed: status, rotate, forget.")
 
-_KINDS: Final = ("certificates", "signing keys", "mails")
+_KINDS: Final = ("certificates", "signing keys", "mails", "webhook secrets")
+"""What may be sealed (storage/sealed.py), named here so that --help does without the database."""
+
 _SHOWN: Final = 10
 _STOPPED: Final = 130
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.cli.output import Exit
+from router.storage.sealed import SEALED
 from router.storage.sealing import key_id
 from tests.cli.conftest import ROOT, issue
 
@@ -40,6 +41,12 @@ def stored(acme: Shell, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) 
     files = issue(authority, acme.folder, "acme", "acme.portal.example")
     assert acme("certificate", "upload", *files, "--tenant", "acme").code == Exit.OK
     return acme
+
+
+def test_everything_that_is_sealed_is_shown(stored: Shell) -> None:
+    """Who takes a key away looks at the status: what it leaves out would keep the router from starting."""
+    (row,) = stored("keys", "status", "--json").answer
+    assert set(row) - {"key", "role"} == {sealed.kind for sealed in SEALED}
 
 
 def test_the_status_is_one_line_a_key(stored: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

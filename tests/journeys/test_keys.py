@@ -87,7 +87,12 @@ async def test_a_key_is_rotated_beside_a_running_node(tmp_path: Path) -> None:
         assert await shake(served, authority)
         code, answer = await served.command("keys", "rotate")
         assert (code, answer["left"], len(answer["unused"])) == (Exit.OK, {}, 1)
-        assert answer["encrypted_anew"] == {"certificates": 1, "signing keys": 2, "mails": 0}
+        assert answer["encrypted_anew"] == {
+            "certificates": 1,
+            "signing keys": 2,
+            "mails": 0,
+            "webhook secrets": 0,
+        }
         assert await shake(served, authority)
     async with serving(tmp_path, workers="1", encryption_keys=NEW) as served:
         assert await shake(served, authority)
