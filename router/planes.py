@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
