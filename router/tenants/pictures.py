@@ -2,8 +2,8 @@
 
 A PNG, JPEG or WebP is bounded before it is decoded and written again from its pixels, so that nothing of the
 upload is left but what can be seen: no metadata, no second file hidden behind the first. An SVG is a document
-that can hold scripts and addresses, so it is cleaned; and it is served where nothing in it could run anyway
-(portal/images.py).
+that can hold scripts and addresses, so it is cleaned, and weighed by what it costs to draw (svg_cost.py); and
+it is served where nothing in it could run anyway (portal/images.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from xml.parsers import expat
 
 from router.errors import BadInput
+from router.tenants.svg_cost import check_cost
 from router.tenants.tenant import Image
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Picture:
 def judge_picture(upload: bytes, kind: PictureKind) -> Picture:
     """Make a picture to be served of an upload; takes up to a second of CPU, so not on the event loop.
 
-    Raises ``BadInput`` with ``picture_too_large``, ``bad_picture`` or ``bad_svg``.
+    Raises ``BadInput`` with ``picture_too_large``, ``bad_picture``, ``bad_svg`` or ``svg_too_costly``.
     """
     if len(upload) > MAX_UPLOAD:
         raise BadInput("picture_too_large", f"A {kind} has {MAX_UPLOAD >> 20} MiB at most.")
@@ -137,6 +138,7 @@ def _vector(upload: bytes, kind: PictureKind) -> Picture:
         raise BadInput("bad_svg", _READABLE.format(kind)) from fault
     if len(clean) > 2 * MAX_SVG:
         raise BadInput("picture_too_large", "This SVG grows too large when it is cleaned.")
+    check_cost(clean)
     paints = {paint.lower() for paint in _PAINT.findall(clean.decode("utf-8", "replace"))} - _NO_PAINT
     light = bool(paints) and all(_is_light(paint) for paint in paints)
     return _picture(clean, "image/svg+xml", width, height, light=light)

@@ -182,7 +182,7 @@ class TenantsEndpoint:
                 versioned=True,
                 octets=True,
                 most=MAX_UPLOAD,
-                fails=("no_such_image", "picture_too_large", "bad_picture", "bad_svg"),
+                fails=("no_such_image", "picture_too_large", "bad_picture", "bad_svg", "svg_too_costly"),
             ),
             Operation(
                 "DELETE",
