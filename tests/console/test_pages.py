@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import router.console
 from router.console.operator_links import LIFE
 from router.console.operator_sessions import IDLE
+from router.console.pages.rendering import environment
+from router.console.pages.static_files import StaticFiles
 from tests.console.page_browser import PASSWORD, PageBrowser, signed_in
 
 if TYPE_CHECKING:
     from tests.console.stand import Stand
+
+CONSOLE = Path(router.console.__file__).parent
+ROOT = CONSOLE.parents[1]
 
 
 async def test_a_stranger_is_sent_to_sign_in_and_back(stand: Stand) -> None:
@@ -291,3 +300,23 @@ async def test_a_tenants_operator_is_shown_their_own(stand: Stand) -> None:
     assert "Tenant operator of acme" in shown.body
     assert 'href="/tenants"' not in shown.body
     assert "globex" not in shown.body
+
+
+def test_the_wheel_has_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installs the wheel has every template, and every file that pages name."""
+    build = pytest.importorskip("hatchling.build", reason="needs hatchling, the build backend")
+    monkeypatch.chdir(ROOT)
+    with zipfile.ZipFile(tmp_path / build.build_wheel(str(tmp_path))) as archive:
+        names = set(archive.namelist())
+    shipped = [*CONSOLE.glob("templates/*"), *CONSOLE.glob("static/*")]
+    assert len(shipped) > 5
+    assert names >= {str(path.relative_to(ROOT)) for path in shipped}
+
+
+def test_every_template_is_sound() -> None:
+    """Each of them can be compiled, and has nothing inline that the policy would keep from working."""
+    made = environment(StaticFiles())
+    for name in made.list_templates():
+        made.get_template(name)
+        text = (CONSOLE / "templates" / name).read_text("utf-8")
+        assert not re.search(r"<style|<script(?![^>]* src=)|\sstyle=|\son[a-z]+=", text), name
