@@ -45,6 +45,13 @@ async def find_picture(
     return None if row is None else (row.content_type, row.body)
 
 
+async def list_pictures(connection: AsyncConnection, tenant_id: str) -> frozenset[str]:
+    """Read the fingerprints of all that a tenant has."""
+    return frozenset(
+        await connection.scalars(select(images.c.fingerprint).where(images.c.tenant_id == tenant_id))
+    )
+
+
 async def _store(
     connection: AsyncConnection, tenant_id: str, kind: PictureKind, picture: Picture, now: int
 ) -> None:

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 
+from router.errors import Unavailable
 from router.portal.images import Images
+from router.storage.database import Database
 from router.tenants.branding import BrandingForm
 from router.tenants.form import TenantForm
 from tests.portal.stand import Browser, Stand, serving
 from tests.tenants.drawing import drawn
 
 if TYPE_CHECKING:
-    from router.tenants.tenant import Image
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from router.tenants.tenant import Image, Tenant
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 10"><path d="M0 0h9v9z"/></svg>'
 
@@ -22,6 +29,65 @@ async def branded(stand: Stand, **pictures: bytes) -> tuple[Image | None, Image 
     branding = (await stand.registry.change("acme", form, actor="test")).tenant.branding
     await stand.settled()
     return branding.logo, branding.favicon
+
+
+async def named(stand: Stand) -> Tenant:
+    """Acme as it is now."""
+    return (await stand.registry.get("acme")).tenant
+
+
+@contextmanager
+def statements(stand: Stand) -> Iterator[list[str]]:
+    """Collect what the database is asked about pictures."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM images" in statement:
+            seen.append(statement)
+
+    engine = stand.database._engine.sync_engine  # noqa: SLF001 - what the claim is about
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_addresses_that_were_made_up_cost_the_database_nothing(stand: Stand) -> None:
+    """A thousand random addresses ask it once; a second later it is asked again, once."""
+    await branded(stand, logo=drawn())
+    acme, now = await named(stand), [1_000.0]
+    images = Images(stand.database, clock=lambda: now[0])
+    with statements(stand) as seen:
+        for turn in range(1_000):
+            assert await images._find(acme, f"{turn:016x}") is None  # noqa: SLF001 - what it asks is the claim
+        assert len(seen) == 1
+        now[0] += 1
+        assert await images._find(acme, "0" * 16) is None  # noqa: SLF001 - as above
+        assert len(seen) == 2
+
+
+async def test_a_picture_of_before_is_served_on(stand: Stand) -> None:
+    """A mail that names the former logo shows it, and the present logo needs no list."""
+    former, _ = await branded(stand, logo=drawn())
+    assert former is not None
+    images = Images(stand.database, clock=lambda: 1_000.0)
+    assert await images._find(await named(stand), "0" * 16) is None  # noqa: SLF001 - as above
+    logo, _ = await branded(stand, logo=drawn(size=90))
+    assert logo is not None
+    assert logo != former
+    acme = await named(stand)
+    assert await images._find(acme, logo.fingerprint) is not None  # noqa: SLF001 - named, and newer than the list
+    assert await images._find(acme, former.fingerprint) is not None  # noqa: SLF001 - listed
+
+
+async def test_an_outage_is_not_remembered_as_a_list(stand: Stand, tmp_path: Path) -> None:
+    """What could not be read is no empty list: an address is looked for again as soon as that works."""
+    database = Database(f"sqlite:///{tmp_path}/none/at/all.db")
+    images = Images(database, clock=lambda: 1_000.0)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await images._find(stand.acme, "0" * 16)  # noqa: SLF001 - as above
 
 
 async def test_a_logo_is_shown_and_served(stand: Stand, browser: Browser) -> None:
@@ -79,17 +145,18 @@ async def test_memory_is_bounded(stand: Stand) -> None:
     logo, favicon = await branded(stand, logo=drawn(), favicon=drawn(width=300, height=300))
     assert logo is not None
     assert favicon is not None
+    acme = await named(stand)
     images = Images(stand.database, capacity=1)
-    first = await images._find(stand.acme.id, logo.fingerprint)  # noqa: SLF001 - what is remembered is the claim
-    second = await images._find(stand.acme.id, favicon.fingerprint)  # noqa: SLF001 - as above
+    first = await images._find(acme, logo.fingerprint)  # noqa: SLF001 - what is remembered is the claim
+    second = await images._find(acme, favicon.fingerprint)  # noqa: SLF001 - as above
     assert first is not None
     assert second is not None
     assert not images._pictures  # noqa: SLF001 - one picture is more than the one octet
     images = Images(stand.database, capacity=max(len(first[1]), len(second[1])))
-    await images._find(stand.acme.id, logo.fingerprint)  # noqa: SLF001 - as above
-    await images._find(stand.acme.id, favicon.fingerprint)  # noqa: SLF001 - as above
+    await images._find(acme, logo.fingerprint)  # noqa: SLF001 - as above
+    await images._find(acme, favicon.fingerprint)  # noqa: SLF001 - as above
     assert list(images._pictures) == [(stand.acme.id, favicon.fingerprint)]  # noqa: SLF001 - as above
-    assert await images._find(stand.acme.id, logo.fingerprint) == first  # noqa: SLF001 - as above
+    assert await images._find(acme, logo.fingerprint) == first  # noqa: SLF001 - as above
 
 
 @pytest.mark.parametrize(("accepted", "coded"), [("gzip, br", "gzip"), ("gzip;q=0", None), ("", None)])
