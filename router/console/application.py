@@ -15,8 +15,8 @@ from router.console.access import Access
 from router.console.api.audit import AuditEndpoint
 from router.console.api.bearer import ALLOWANCE
 from router.console.api.calls import ROOT, Calls
-from router.console.api.documentation import Documentation
 from router.console.api.certificates import CertificatesEndpoint
+from router.console.api.documentation import Documentation
 from router.console.api.domains import DomainsEndpoint
 from router.console.api.invitations import InvitationsEndpoint
 from router.console.api.invoice_lines import InvoiceLinesEndpoint
@@ -97,7 +97,14 @@ def build_console(
     application[OPERATIONS] = operations
     application.add_routes(Calls(bearer, access, idempotency).routes(operations))
     application.add_routes(Documentation(operations).routes(ROOT))
-    mount_pages(application, use_cases, access, csrf_key=csrf_key, public_port=public_port)
+    mount_pages(
+        application,
+        use_cases,
+        access,
+        csrf_key=csrf_key,
+        link_address=link_address,
+        public_port=public_port,
+    )
     return application
 
 

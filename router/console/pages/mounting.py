@@ -24,6 +24,7 @@ from router.console.pages.domain import (
 )
 from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
 from router.console.pages.front import Front
+from router.console.pages.operators import operator_pages
 from router.console.pages.page import Desk
 from router.console.pages.rendering import Pages, environment
 from router.console.pages.settings import SettingsCheck, SettingsPage, SettingsPreview, TenantPage
@@ -36,13 +37,14 @@ from router.console.pages.tenants import (
     SuspendAction,
     TenantsPage,
 )
+from router.console.pages.tokens import token_pages
 from router.console.pages.traffic import TrafficPage
 from router.console.pages.upstreams import UpstreamsPage
 from router.console.pages.users import user_pages
 from router.forms import Csrf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import jinja2
 
@@ -51,8 +53,14 @@ if TYPE_CHECKING:
     from router.console.use_cases import UseCases
 
 
-def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page]:
-    """Make every page. ``public_port`` is the HTTPS port as customers see it."""
+def pages_of(
+    desk: Desk, use_cases: UseCases, link_address: Callable[[str], str], public_port: int
+) -> Sequence[Page]:
+    """Make every page.
+
+    ``link_address`` says where the token of an operator's link is opened, ``public_port`` is the HTTPS port
+    as customers see it.
+    """
     sign_in, registry = use_cases.operator_sign_in, use_cases.registry
     return (
         HomePage(desk),
@@ -81,6 +89,8 @@ def pages_of(desk: Desk, use_cases: UseCases, public_port: int) -> Sequence[Page
         DeleteTenantPage(desk, registry),
         *user_pages(desk, use_cases.users, use_cases.sessions, use_cases.invitations),
         BrandingPage(desk, registry),
+        *operator_pages(desk, use_cases.operators, link_address),
+        *token_pages(desk, use_cases.tokens),
         TrafficPage(desk, use_cases.traffic),
         UpstreamsPage(desk, use_cases.look_at_upstreams),
         AuditPage(desk, use_cases.audit_trail),
@@ -96,13 +106,14 @@ def mount_pages(
     access: Access,
     *,
     csrf_key: bytes,
+    link_address: Callable[[str], str],
     public_port: int,
 ) -> None:
     """Mount every page, and what stands before them. ``csrf_key`` is the same on every worker."""
     csrf, (static, templates), mounted = Csrf(csrf_key), _files(), set[str]()
     shown = Pages(csrf, mounted)
     desk = Desk(shown, csrf, use_cases.operator_sessions, access)
-    pages = pages_of(desk, use_cases, public_port)
+    pages = pages_of(desk, use_cases, link_address, public_port)
     mounted |= {page.section for page in pages}
     application[aiohttp_jinja2.APP_KEY] = templates
     application.middlewares.append(Front(shown).answer)
