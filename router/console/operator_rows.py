@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import ColumnElement, Row, Select, delete, select
 
@@ -14,6 +15,8 @@ from router.storage.schema import operator_sessions, operators, tenants
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+_ID: Final = re.compile(r"opr_[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,16 @@ async def locked_operator(connection: AsyncConnection, operator_id: str, within:
 
     ``within`` is the tenant outside which nobody is seen, or none. Raises ``NotFound("no_such_operator")``.
     """
-    operator = await find_operator(connection, operators.c.id == operator_id, lock=True)
+    return await one_operator(connection, operator_id, within, lock=True)
+
+
+async def one_operator(
+    connection: AsyncConnection, operator_id: str, within: str | None, *, lock: bool = False
+) -> Operator:
+    """Read an operator by what may be an id. ``within`` and what is raised are as above."""
+    if _ID.fullmatch(operator_id) is None:  # PostgreSQL has no text for all that a path can hold
+        raise no_such_operator()
+    operator = await find_operator(connection, operators.c.id == operator_id, lock=lock)
     if operator is None or (within is not None and operator.tenant_id != within):
         raise no_such_operator()
     return operator

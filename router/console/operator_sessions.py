@@ -6,6 +6,7 @@ It ends when it was not used for an hour, and twelve hours after the sign-in in 
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ LIFE: Final = 12 * 3600
 """Seconds after which a session ends, whatever it was used for."""
 
 _TOUCHED_EVERY: Final = 60
+_ID: Final = re.compile(r"ops_[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +126,13 @@ class OperatorSessions:
 
     async def revoke(self, operator_id: str, session_id: str) -> None:
         """End one session of an operator by its public name. Raises ``NotFound("no_such_session")``."""
-        theirs = operator_sessions.c.operator_id == operator_id
-        async with self._database.write() as connection:
-            ended = await connection.execute(
-                delete(operator_sessions).where(theirs, operator_sessions.c.id == session_id)
-            )
-            if not ended.rowcount:
-                raise NotFound("no_such_session", "That session has ended already.")
+        this = (operator_sessions.c.operator_id == operator_id) & (operator_sessions.c.id == session_id)
+        ended = 0
+        if _ID.fullmatch(session_id):  # PostgreSQL has no text for all that a path can hold
+            async with self._database.write() as connection:
+                ended = (await connection.execute(delete(operator_sessions).where(this))).rowcount
+        if not ended:
+            raise NotFound("no_such_session", "That session has ended already.")
 
     async def revoke_others(self, operator_id: str, keep: str) -> None:
         """End every session of an operator but the one with the key ``keep``."""

@@ -19,7 +19,7 @@ from router.console.operator_rows import (
     end_sessions,
     find_operator,
     locked_operator,
-    no_such_operator,
+    one_operator,
     read_operator,
     selected_operators,
 )
@@ -83,10 +83,7 @@ class Operators:
     async def find(self, operator_id: str, *, within: str | None = None) -> Operator:
         """Find an operator. Raises ``NotFound``."""
         async with self._database.read() as connection:
-            operator = await find_operator(connection, operators.c.id == operator_id)
-        if operator is None or (within is not None and operator.tenant_id != within):
-            raise no_such_operator()
-        return operator
+            return await one_operator(connection, operator_id, within)
 
     async def find_by_email(self, email: str) -> Operator | None:
         """Find an operator by a normalised e-mail address, disabled ones too."""

@@ -113,8 +113,9 @@ async def test_sessions_are_ended_by_name(stand: Stand) -> None:
     kept, ended = await session_of(stand, ada), await session_of(stand, ada)
     found = await sessions.find(ended)
     assert found is not None
-    with pytest.raises(NotFound):
-        await sessions.revoke(bob.id, found[0].id)
+    for whose, name in ((bob, found[0].id), (ada, "\0"), (ada, "\ud800")):
+        with pytest.raises(NotFound):
+            await sessions.revoke(whose.id, name)
     await sessions.revoke(ada.id, found[0].id)
     assert await sessions.find(ended) is None
     assert await sessions.find(kept) is not None

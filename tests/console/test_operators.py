@@ -200,7 +200,7 @@ async def test_others_operators_do_not_exist(stand: Stand, operators: Operators)
     own = await add(stand, "acme@example.com", stand.acme.id)
     within = stand.acme.id
     assert [each.email for each in await operators.list(within=within)] == ["acme@example.com"]
-    for other in (root.id, theirs.id, "opr_none"):
+    for other in (root.id, theirs.id, "opr_none", "\0", "\ud800"):
         for asked in (
             operators.find(other, within=within),
             operators.remove(other, actor="x", within=within),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -14,6 +14,8 @@ from router.console.operator_links import LIFE
 from router.console.operator_sessions import IDLE
 from router.console.pages.rendering import environment
 from router.console.pages.static_files import StaticFiles
+from router.errors import Unavailable
+from router.storage.database import Database
 from tests.console.page_browser import PASSWORD, PageBrowser, signed_in
 
 if TYPE_CHECKING:
@@ -300,6 +302,28 @@ async def test_a_tenants_operator_is_shown_their_own(stand: Stand) -> None:
     assert "Tenant operator of acme" in shown.body
     assert 'href="/tenants"' not in shown.body
     assert "globex" not in shown.body
+
+
+async def test_while_the_database_is_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is a 503 with when to try again; a form comes again, and says so; nobody is signed out by it."""
+    browser, stranger = await signed_in(stand, email="ada@example.com"), PageBrowser(stand.url)
+
+    def away(_: Database) -> NoReturn:
+        raise Unavailable("database_unavailable", "The database does not answer.") from OSError("10.0.0.9")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(Database, "read", away)
+        page = await browser.get("/account")
+        form = await stranger.sign_in("ada@example.com")
+    assert (page.status, page.headers["Retry-After"]) == (503, "30")
+    assert "Reference: <code>req-1</code>" in page.body
+    assert (form.status, form.codes, form.value("email")) == (
+        503,
+        ["database_unavailable"],
+        "ada@example.com",
+    )
+    assert "10.0.0.9" not in page.body + form.body
+    assert (await browser.get("/account")).status == 200
 
 
 def test_the_wheel_has_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
