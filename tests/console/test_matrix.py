@@ -226,7 +226,8 @@ async def _things_of_globex(stand: Stand, platform: Asker) -> dict[str, list[str
     found = {}
     for operation in stand.operations:
         whole = "{" not in operation.path.replace("{tenant}", "")
-        if operation.method == "GET" and whole and operation.streams is None:
+        lists = operation.answer is not None and "items" in operation.answer.model_fields
+        if operation.method == "GET" and whole and lists:
             answer = await stand.billing.call("GET", operation.path.lstrip("/").replace("{tenant}", "globex"))
             assert answer.status == 200, (operation.path, answer.body)
             found[operation.path] = [each for each in _ids(answer.data) if each != stand.acme.id]
