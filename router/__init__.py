@@ -1,8 +1,8 @@
 """tenant-router: the front door of a multi-tenant portal.
 
 Three planes live in one worker process. The **edge** moves bytes and decides; the **portal** (customers'
-pages) and the **console** (the API, and some day the operators' pages) are upstreams of the edge, so there is
-one way that bytes move, whatever answers: client → edge → some upstream.
+pages) and the **console** (the operators' pages and the API) are upstreams of the edge, so there is one way that
+bytes move, whatever answers: client → edge → some upstream.
 
 The journey of a request, and the file that owns each step::
 
@@ -32,6 +32,12 @@ The journey of a customer's form::
     form          portal/form_page.py    its token, its faults; router/forms.py reads it
     use case      identity/              sign_in.py, recovery.py, newcomers.py … in one transaction
     answer        portal/pages.py        303, or the page again, by portal/rendering.py in the tenant's theme
+
+The journey of an operator's form::
+
+    page          console/pages/         front.py, then page.py: who is signed in, and whether they may
+    use case      console/use_cases.py   the rooms', the same as the API's (console/api/) and the commands'
+    answer        console/pages/rendering.py  303, or the page again in the frame (console/templates/)
 
 The journey of a mail::
 
