@@ -1,8 +1,8 @@
 """tenant-router: the front door of a multi-tenant portal.
 
 Three planes live in one worker process. The **edge** moves bytes and decides; the **portal** (customers'
-pages) and the **console** (the operators' pages and the API) are upstreams of the edge, so there is one way that
-bytes move, whatever answers: client → edge → some upstream.
+pages) and the **console** (the operators' pages and the API) are upstreams of the edge, so there is one
+way that bytes move, whatever answers: client → edge → some upstream.
 
 The journey of a request, and the file that owns each step::
 
