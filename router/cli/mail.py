@@ -81,7 +81,7 @@ async def retry(
     For example:
         tenant-router mail retry mail_3f9c1b2a4d5e6f7081920a1b
     """
-    from router.cli.stores import opened  # noqa: PLC0415 - see list
+    from router.cli.stores import actor, opened  # noqa: PLC0415 - see list
     from router.mail.queue import Queue  # noqa: PLC0415 - the same
 
     if (mail_id is None) != failed:
@@ -89,9 +89,9 @@ async def retry(
     async with opened() as stores:
         queue = Queue(stores.database)
         if mail_id is None:
-            count = await queue.retry_failed(time.time())
+            count = await queue.retry_failed(time.time(), actor=actor())
         else:
-            await queue.retry(mail_id, time.time())
+            await queue.retry(mail_id, time.time(), actor=actor())
             count = 1
         await stores.bell.ring()
     told = f"{count} mails are" if count != 1 else "It is"

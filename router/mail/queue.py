@@ -5,6 +5,7 @@ How that is done is in storage/leased_rows.py; here is what a mail tells, and wh
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from sqlalchemy import delete, select, update
 from router.errors import Conflict, NotFound
 from router.mail.message import one_line
 from router.mail.schedule import KEPT, LEASE
+from router.storage.auditing import note
 from router.storage.changes import record
 from router.storage.leased_rows import LeasedRows
 from router.storage.schema import outbox
@@ -84,28 +86,35 @@ class Queue:
         """Give a mail up, until somebody asks for it again; False if it was no longer ours."""
         return await self._settle(mail, {"state": "failed", "error": _kept(error)})
 
-    async def retry(self, mail_id: str, now: float) -> None:
+    async def retry(self, mail_id: str, now: float, *, actor: str) -> None:
         """Have a mail tried again at once, with all attempts before it; ring the bell afterwards.
 
-        Raises ``NotFound("no_such_mail")``, and ``Conflict`` with ``mail_sent`` or ``mail_being_sent``.
+        ``actor`` is who to name in the audit. Raises ``NotFound("no_such_mail")``, and ``Conflict`` with
+        ``mail_sent`` or ``mail_being_sent``.
         """
         async with self._database.write() as connection:
-            mine = (outbox.c.id == mail_id) & outbox.c.state.in_(["waiting", "failed"])
+            found = select(outbox).where(outbox.c.id == mail_id).with_for_update()
+            was = (await connection.execute(found)).one_or_none()
+            if was is None or was.state not in ("waiting", "failed"):
+                raise _not_to_be_retried(mail_id, was.state if was is not None else None)
             values = {"state": "waiting", "attempts": 0, "due_at": int(now)}
-            if not (await connection.execute(update(outbox).where(mine).values(values))).rowcount:
-                state = await connection.scalar(select(outbox.c.state).where(outbox.c.id == mail_id))
-                raise _not_to_be_retried(mail_id, state)
+            await connection.execute(update(outbox).where(outbox.c.id == mail_id).values(values))
+            detail = {"kind": was.kind, "state": was.state, "attempts": was.attempts}
+            await note(connection, actor, "mail.retry", mail_id, detail, now, tenant_id=was.tenant_id)
             await record(connection, "mail", mail_id)
 
-    async def retry_failed(self, now: float) -> int:
+    async def retry_failed(self, now: float, *, actor: str) -> int:
         """Have every mail that was given up tried again, as ``retry`` does; answer how many there are."""
         async with self._database.write() as connection:
-            failed = outbox.c.state == "failed"
             values = {"state": "waiting", "attempts": 0, "due_at": int(now)}
-            again = await connection.execute(update(outbox).where(failed).values(values))
-            if again.rowcount:
+            again = update(outbox).where(outbox.c.state == "failed").values(values)
+            whose = Counter(await connection.scalars(again.returning(outbox.c.tenant_id)))
+            for tenant_id, count in whose.items():
+                detail, subject = {"failed": count}, tenant_id or "platform"
+                await note(connection, actor, "mail.retry", subject, detail, now, tenant_id=tenant_id)
+            if whose:
                 await record(connection, "mail", "")
-        return again.rowcount
+        return whose.total()
 
     async def find(self, mail_id: str) -> MailRecord:
         """Tell of one mail. Raises ``NotFound("no_such_mail")``."""

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from router.errors import Conflict, NotFound
 from router.mail.queue import Queue
 from router.mail.schedule import KEPT, LEASE
-from router.storage.schema import changes, tenants
+from router.storage.schema import audit, changes, tenants
 from tests.mail.conftest import START, TOKEN
 
 if TYPE_CHECKING:
@@ -80,22 +80,32 @@ async def test_a_failed_mail_can_be_tried_again(office: Office) -> None:
     mail_id = await office.post()
     (mail,) = await office.queue.take(4, START)
     with pytest.raises(Conflict) as fault:
-        await office.queue.retry(mail_id, START)
+        await office.queue.retry(mail_id, START, actor="cli:ada")
     assert fault.value.code == "mail_being_sent"
     await office.queue.fail(mail, "550 no such user")
     assert await office.queue.take(4, START + KEPT) == []
-    await office.queue.retry(mail_id, START + 9)
+    await office.queue.retry(mail_id, START + 9, actor="cli:ada")
     async with office.database.read() as connection:
         told = select(func.count()).where(changes.c.kind == "mail", changes.c.key == mail_id)
         assert await connection.scalar(told) == 2  # posted, and now
+    detail = {"kind": mail.kind, "state": "failed", "attempts": 1}
+    assert await _noted(office) == [(mail_id, detail)]
     (again,) = await office.queue.take(4, START + 9)
     assert again.attempts == 1
     await office.queue.sent(again, START + 9)
     with pytest.raises(Conflict) as fault:
-        await office.queue.retry(mail_id, START)
+        await office.queue.retry(mail_id, START, actor="cli:ada")
     assert fault.value.code == "mail_sent"
     with pytest.raises(NotFound):
-        await office.queue.retry("mail_0", START)
+        await office.queue.retry("mail_0", START, actor="cli:ada")
+
+
+async def _noted(office: Office) -> list[tuple[str, object]]:
+    """What the audit tells of mails that Ada had tried again."""
+    mine = (audit.c.action == "mail.retry") & (audit.c.actor == "cli:ada")
+    async with office.database.read() as connection:
+        rows = await connection.execute(select(audit.c.subject, audit.c.detail).where(mine))
+        return [(row.subject, row.detail) for row in rows]
 
 
 async def test_all_failed_mails_can_be_tried_again(office: Office) -> None:
@@ -106,9 +116,10 @@ async def test_all_failed_mails_can_be_tried_again(office: Office) -> None:
     await office.queue.fail(first, "550")
     await office.queue.fail(second, "550")
     await office.queue.sent(third, START)
-    assert await office.queue.retry_failed(START + 1) == 2
+    assert await office.queue.retry_failed(START + 1, actor="cli:ada") == 2
     assert {mail.id for mail in await office.queue.take(4, START + 1)} == {first.id, second.id}
-    assert await office.queue.retry_failed(START + 1) == 0
+    assert await office.queue.retry_failed(START + 1, actor="cli:ada") == 0
+    assert await _noted(office) == [("tnt_1", {"failed": 2})]
 
 
 async def test_the_latest_are_told_first(office: Office) -> None:
