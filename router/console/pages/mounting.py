@@ -11,6 +11,7 @@ from aiohttp import web
 from router.console.pages.account import AccountPage, EndOtherSessionsAction, EndSessionAction
 from router.console.pages.audit import AuditPage, TenantAuditPage
 from router.console.pages.branding import BrandingPage
+from router.console.pages.certificate import certificate_pages
 from router.console.pages.domain import (
     BlockPage,
     CdnAction,
@@ -25,6 +26,7 @@ from router.console.pages.domain import (
 from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
 from router.console.pages.front import Front
 from router.console.pages.operators import operator_pages
+from router.console.pages.overview import ExplainPage, OverviewPage
 from router.console.pages.page import Desk
 from router.console.pages.rendering import Pages, environment
 from router.console.pages.settings import SettingsCheck, SettingsPage, SettingsPreview, TenantPage
@@ -68,6 +70,8 @@ def pages_of(
         SignOutAction(desk),
         WelcomePage(desk, sign_in),
         AccountPage(desk, sign_in),
+        OverviewPage(desk, use_cases.attention, use_cases.traffic),
+        ExplainPage(desk, use_cases.explainer),
         TenantsPage(desk, registry, public_port=public_port),
         NewTenantPage(desk, registry),
         TenantPage(desk),
@@ -88,6 +92,7 @@ def pages_of(
         ResumeAction(desk, registry),
         DeleteTenantPage(desk, registry),
         *user_pages(desk, use_cases.users, use_cases.sessions, use_cases.invitations),
+        *certificate_pages(desk, use_cases.uploads, use_cases.vault, use_cases.standings),
         BrandingPage(desk, registry),
         *operator_pages(desk, use_cases.operators, link_address),
         *token_pages(desk, use_cases.tokens),

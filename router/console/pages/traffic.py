@@ -12,6 +12,8 @@ from router.console.scopes import Scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from aiohttp import web
+
     from router.console.pages.page import Call, Desk
     from router.storage.traffic import Span, TrafficLog
 
@@ -38,9 +40,14 @@ class TrafficPage(Page):
 
     async def facts(self, call: Call) -> Mapping[str, object]:
         """Read the hours that are asked for."""
-        reach = call.request.query.get("hours", "")
-        reach = reach if reach in _REACHES else _USUAL
+        reach = reach_of(call.request)
         return await traffic_facts(self._log, call.admitted.tenant.id, reach, self._clock())
+
+
+def reach_of(request: web.Request) -> str:
+    """Say how many hours are asked for; what is not offered is the usual."""
+    asked = request.query.get("hours", "")
+    return asked if asked in _REACHES else _USUAL
 
 
 async def traffic_facts(log: TrafficLog, tenant_id: str | None, reach: str, now: float) -> dict[str, object]:
