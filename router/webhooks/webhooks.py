@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from router.errors import BadInput, Conflict, NotFound
 from router.storage.changes import record
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 20
 """Webhooks that a tenant has at most, and the platform."""
+
+TESTS_HOURLY: Final = 20
+"""Test events that a webhook is sent in an hour at most: nobody is to be knocked up through the router."""
 
 TEST: Final = "webhook.test"
 """The kind of the event that is sent to try a webhook out; it tells nothing."""
@@ -65,7 +69,8 @@ class Webhooks:
     ) -> tuple[str, Webhook]:
         """Set a webhook up; answer its secret, this once, and what is kept of it.
 
-        Raises ``BadInput`` (``bad_webhook_url``, ``bad_event``), ``Conflict("enough_webhooks")``.
+        Raises ``BadInput`` (``bad_webhook_url``, ``bad_event``), ``Conflict("enough_webhooks")``,
+        ``NotFound("tenant_not_found")``.
         """
         kinds, secret, webhook_id = parse_events(events), new_secret(), new_id("whk")
         row = {
@@ -78,13 +83,11 @@ class Webhooks:
             "created_by": actor[:120],
             "created_at": int(self._clock()),
         }
-        async with self._database.write() as connection:
-            theirs = select(func.count()).where(webhooks.c.tenant_id == tenant_id)
-            if (await connection.scalar(theirs) or 0) >= MOST:
-                raise Conflict("enough_webhooks", f"There are {MOST} webhooks already: remove one first.")
-            await connection.execute(insert(webhooks).values(row))
-            made = await _one(connection, webhook_id, None)
-            await audit(connection, made, actor, "webhook.add", {"events": list(kinds)}, self._clock())
+        try:
+            async with self._database.write() as connection:
+                made = await self._insert(connection, row, actor)
+        except IntegrityError as fault:
+            raise NotFound("tenant_not_found", "The tenant does not exist (any more).") from fault
         return secret.told, made
 
     async def list(
@@ -226,17 +229,32 @@ class Webhooks:
     async def test(self, webhook_id: str, *, actor: str, within: str | None = None) -> DeliveryRecord:
         """Send an event of the kind ``webhook.test``, whatever the webhook asked for.
 
-        Raises ``Conflict("webhook_disabled")``.
+        Raises ``Conflict`` with ``webhook_disabled`` or ``enough_tests``.
         """
         now = int(self._clock())
         async with self._database.write() as connection:
             webhook = await _enabled(connection, webhook_id, within)
+            tests = (_table.c.webhook_id == webhook.id) & (_table.c.event == TEST)
+            recent = select(func.count()).where(tests, _table.c.created_at > now - 3600)
+            if (await connection.scalar(recent) or 0) >= TESTS_HOURLY:
+                raise Conflict(
+                    "enough_tests", f"It was tried {TESTS_HOURLY} times within an hour: wait a while."
+                )
             row = delivery_of(webhook.id, TEST, webhook.slug, {"webhook": webhook.id}, now)
             await connection.execute(insert(_table).values(row))
             made = await _delivery(connection, row["id"], _table.c.id == row["id"])
             await audit(connection, webhook, actor, "webhook.test", {"delivery": made.id}, now)
             await record(connection, "webhook", webhook.id)
         await self._bell.ring()
+        return made
+
+    async def _insert(self, connection: AsyncConnection, row: dict[str, Any], actor: str) -> Webhook:
+        theirs = select(func.count()).where(webhooks.c.tenant_id == row["tenant_id"])
+        if (await connection.scalar(theirs) or 0) >= MOST:
+            raise Conflict("enough_webhooks", f"There are {MOST} webhooks already: remove one first.")
+        await connection.execute(insert(webhooks).values(row))
+        made = await _one(connection, row["id"], None)
+        await audit(connection, made, actor, "webhook.add", {"events": row["events"]}, self._clock())
         return made
 
     def _sealed(self, webhook_id: str, secret: Secret) -> bytes:

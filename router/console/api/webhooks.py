@@ -223,7 +223,7 @@ class WebhooksEndpoint:
                 answer=DeliveryTold,
                 status=202,
                 creates=True,
-                fails=off,
+                fails=(*off, "enough_tests"),
             ),
         )
 
