@@ -14,7 +14,7 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from router.cli import certificate, domain, keys, mail, operator, tenant, theme, token, user, webhook
+from router.cli import audit, certificate, domain, keys, mail, operator, tenant, theme, token, user, webhook
 from router.cli.apply import apply, export
 from router.cli.demo import demo
 from router.cli.explain import explain
@@ -54,6 +54,7 @@ app.command(operator.app)
 app.command(token.app)
 app.command(webhook.app)
 app.command(mail.app)
+app.command(audit.app)
 app.command(keys.app)
 app.command(explain)
 app.command(export)

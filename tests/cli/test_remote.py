@@ -298,6 +298,18 @@ def test_an_export_is_the_same_from_anywhere(remote: Elsewhere) -> None:
     assert "suspended: true" in (remote.shell.folder / "all.yaml").read_text("utf-8")
 
 
+def test_the_audit_is_the_same_from_anywhere(remote: Elsewhere) -> None:
+    """With its filters; and the token is named as who did it."""
+    added(remote)
+    mine = ("--tenant", "acme", "--action", "tenant")
+    assert remote("audit", "list", *mine, "--json").answer == remote.router.local("audit", "list", *mine)
+    [line] = remote("audit", "list", *mine, "--most", "1", "--json").answer
+    assert line["actor"].startswith("token:")
+    exported = remote("audit", "export", *mine, "--since", "2020-01-01")
+    assert [json.loads(each) for each in exported.out.splitlines()] == [line]
+    assert remote("audit", "list", "--until", "x", "--json").error == "bad_time"
+
+
 def test_what_needs_the_database_says_so(remote: Elsewhere) -> None:
     """In one sentence, and nothing is asked of the server; half a command still tells what there is."""
     for arguments in (

@@ -65,6 +65,20 @@ class Client:
             if after is None:
                 return
 
+    def lines(self, path: str, **query: object) -> Iterator[bytes]:
+        """Read what is sent line by line, however much it is."""
+        asked = {name: _spelled(value) for name, value in query.items() if value is not None}
+        try:
+            self._connection.request(
+                "GET", f"{_ROOT}{path}?{urlencode(asked)}", headers={"Authorization": f"Bearer {self._token}"}
+            )
+            answer = self._connection.getresponse()
+            if answer.status != HTTPStatus.OK:
+                raise failure_of(answer.status, self._read(answer, answer.read(_MOST)))
+            yield from answer
+        except (OSError, http.client.HTTPException) as fault:
+            raise self._unreachable(fault) from fault
+
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, version: int | None = None) -> Told:
         """Have something done."""
         return self._call("POST", path, body, version=version)

@@ -7,9 +7,9 @@ from contextlib import closing
 from inspect import BoundArguments
 from typing import Any, Final
 
-from router.cli import apply, certificate, domain, invitations, tenant, token, user
+from router.cli import apply, audit, certificate, domain, invitations, tenant, token, user
 from router.cli.output import Usage
-from router.cli.remote import certificates, domains, exporting, people, tenants
+from router.cli.remote import audits, certificates, domains, exporting, people, tenants
 from router.cli.remote.client import Client
 from router.cli.remote.place import Place
 
@@ -50,6 +50,8 @@ COMMANDS: Final[dict[Callable[..., Any], Callable[[Client, tenants.Given], int |
     token.list_: people.list_tokens,
     token.revoke: people.revoke_token,
     apply.export: exporting.export,
+    audit.list_: audits.list_lines,
+    audit.export: audits.export,
 }
 
 
