@@ -43,6 +43,7 @@ from router.console.pages.tokens import token_pages
 from router.console.pages.traffic import TrafficPage
 from router.console.pages.upstreams import UpstreamsPage
 from router.console.pages.users import user_pages
+from router.console.pages.webhooks import webhook_pages
 from router.forms import Csrf
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def pages_of(
         BrandingPage(desk, registry),
         *operator_pages(desk, use_cases.operators, link_address),
         *token_pages(desk, use_cases.tokens),
+        *webhook_pages(desk, use_cases.webhooks),
         TrafficPage(desk, use_cases.traffic),
         UpstreamsPage(desk, use_cases.look_at_upstreams),
         AuditPage(desk, use_cases.audit_trail),
