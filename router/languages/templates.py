@@ -42,6 +42,9 @@ def _texts(context: Context) -> Texts:
 
 
 def _filled(context: Context, text: str, facts: dict[str, object]) -> str:
+    for name, value in facts.items():
+        if isinstance(value, str) and value.endswith("."):  # “Acme S.A.” ends a sentence by itself
+            text = text.replace(f"%({name})s.", f"%({name})s")
     if context.eval_ctx.autoescape:
         text = Markup(text)  # noqa: S704 - written by us, or by who wrote the catalogue; the facts are escaped
     return text % facts if facts or "%" in text else text

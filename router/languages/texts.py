@@ -55,7 +55,9 @@ class Texts:
 
     def date(self, at: float, zone: tzinfo = UTC) -> str:
         """Say a day: ``22. November 2026``."""
-        return format_date(datetime.fromtimestamp(at, zone), "long", self._locale)
+        said = format_date(datetime.fromtimestamp(at, zone), "long", self._locale)
+        # The one day that French gives as an ordinal: the pattern of Unicode's CLDR has no way to say that.
+        return "1er" + said[1:] if self._locale.language == "fr" and said.startswith("1 ") else said
 
     def date_time(self, at: float, zone: tzinfo = UTC) -> str:
         """Say a day and an hour with its zone: ``22. November 2026 um 19:16 UTC``."""

@@ -25,6 +25,17 @@ _FAMILIAR = {
     "fr": r"\b([Tt]u|[Tt]oi|[Tt]on|[Tt]a|[Tt]es|[Tt]ien\w*)\b",
 }
 
+# What may stand for any name: “Acme”, “Étoile”, “Stadtwerke Berlin”, “Les Eaux du Nord”.
+_NAME = r"(<\w+>)?%\((company|portal|names|hostname|browser|system)\)s"
+_SUBJECT = r"^%\((company|portal)\)s"
+_BENT = {
+    # No verb that would have to be plural after a plural name.
+    "de": rf"{_SUBJECT} [a-zäöü]",
+    "es": rf"{_SUBJECT} [a-záéíóú]|\b[YyOo] {_NAME}",
+    # And no word that loses its vowel before another one, or runs together with an article.
+    "fr": rf"{_SUBJECT} [a-zàéè]|\b([Dd]|[Qq]u|[Nn]|[Ll]|[Jj]|[Ss]|[Ll]orsqu|[Pp]uisqu)[eai] {_NAME}",
+}
+
 _QUOTES = {"de": "„“", "es": "«»", "fr": "«»"}
 
 
@@ -101,6 +112,13 @@ def test_customers_are_addressed_politely(code: str) -> None:
         pytest.skip(f"there is no rule about {code}")
     familiar = re.compile(_FAMILIAR[code])
     assert not [said for _, said in _said(code) if familiar.search(said)]
+
+
+@every_language
+def test_a_text_is_right_for_every_name(code: str) -> None:
+    """No sentence depends on what a name begins with, or on whether it is one or many."""
+    bent = re.compile(_BENT[code])
+    assert not [said for _, said in _said(code) if bent.search(said)]
 
 
 def test_french_marks_do_not_stand_alone() -> None:

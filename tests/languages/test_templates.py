@@ -88,6 +88,20 @@ def test_every_way_to_say_something(german: Texts, source: str, said: str) -> No
     assert _render(source, german, who="A & B") == said
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Acme", "Ask Acme. Ask Acme, or <b>Acme</b>."),
+        ("Acme S.A.", "Ask Acme S.A. Ask Acme S.A., or <b>Acme S.A.</b>."),
+        ("A & B Inc.", "Ask A &amp; B Inc. Ask A &amp; B Inc., or <b>A &amp; B Inc.</b>."),
+    ],
+)
+def test_a_name_that_ends_with_a_full_stop_ends_the_sentence(german: Texts, name: str, said: str) -> None:
+    """After “S.A.” and “Inc.” there is no second full stop, as in no language."""
+    source = '{{ _("Ask %(who)s. Ask %(who)s, or <b>%(who)s</b>.", who=who) }}'
+    assert _render(source, german, who=name) == said
+
+
 @pytest.mark.parametrize("source", ['{{ _("Back") }}', '{% from "macros.html" import say %}{{ say() }}'])
 def test_without_a_language_nothing_is_said(source: str, german: Texts) -> None:
     """Forgotten texts are a fault that tells what to do, not a page in English by chance."""

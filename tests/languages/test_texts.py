@@ -57,6 +57,14 @@ def test_dates_have_the_form_of_the_language(code: str, date: str, date_time: st
     assert texts.date_time(NOON) == date_time
 
 
+def test_the_first_of_a_month_is_an_ordinal_in_french() -> None:
+    """Le 1er janvier, and no other day like it."""
+    first = 1_767_225_600  # 1 January 2026
+    assert LANGUAGES.texts("fr").date(first) == "1er janvier 2026"
+    assert LANGUAGES.texts("fr").date(first + 10 * 86_400) == "11 janvier 2026"
+    assert LANGUAGES.texts("es").date(first) == "1 de enero de 2026"
+
+
 def test_an_hour_is_said_in_the_zone_asked_for() -> None:
     """Another zone moves the hour, the day and the zone's name together."""
     texts = LANGUAGES.texts("de")

@@ -62,6 +62,15 @@ async def test_a_device_cannot_inject(member: Browser, other_browser: Browser) -
     assert "49" not in text.partition("<main")[2].partition("Firefox")[2][:20]
 
 
+async def test_the_session_in_use_is_said_to_be(member: Browser, other_browser: Browser) -> None:
+    """This device is in use now, whenever it was last written down; another one was used some time ago."""
+    await other_browser.sign_in()
+    text = (await member.get("/-/account")).text
+    assert text.count("In use now") == 1
+    assert text.count("Last used 1 minute ago") == 1
+    assert text.index("This device") < text.index("In use now")
+
+
 async def test_one_session_elsewhere_is_ended(stand: Stand, member: Browser, other_browser: Browser) -> None:
     """The one that is named ends, this one goes on."""
     await other_browser.sign_in()
