@@ -47,10 +47,11 @@ _CERTIFICATE = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _KEY = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
 _TRADITIONAL = frozenset({"RSA PRIVATE KEY", "EC PRIVATE KEY"})
 # RFC 1421 section 4.6.1.1, as OpenSSL writes it. Spelled out, because cryptography 50 panics, which nothing
-# catches, on an IV that is too short for its cipher.
+# catches, on an IV that is too short for its cipher. The text does not begin with white space, for that would
+# match in more than one way: a quarter of a megabyte of it takes minutes then.
 _LOCKED = re.compile(
     rb"\s*Proc-Type: *4,ENCRYPTED\s+DEK-Info: *((?:AES-(?:128|192|256)-CBC,[0-9A-Fa-f]{16}|DES-EDE3-CBC,)"
-    rb"[0-9A-Fa-f]{16})\s+([A-Za-z0-9+/=\s]+)"
+    rb"[0-9A-Fa-f]{16})\s+([A-Za-z0-9+/=][A-Za-z0-9+/=\s]*)"
 )
 _REQUEST = frozenset({"CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"})
 _PUBLIC_KEY = frozenset({"PUBLIC KEY", "RSA PUBLIC KEY"})

@@ -571,6 +571,12 @@ def test_arbitrary_blocks_are_refused_and_nothing_worse(body: bytes, label: str)
         b"-----BEGIN CERTIFICATE-----" * 9_000,
         b"-----BEGIN " * 23_000,
         b"-----BEGIN X-----\n-----END X-----\n" * 7_000,
+        # The head of an encrypted key, and then nothing but white space: 300 seconds with a careless pattern.
+        b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,"
+        + b"A" * 32
+        + b"\n " * 100_000
+        + b"!\n-----END RSA PRIVATE KEY-----\n",
+        b"-----BEGIN RSA PRIVATE KEY-----" + b" \n" * 100_000 + b"-----END RSA PRIVATE KEY-----",
         b"\x04\x82\xff\xff" * 60_000,
         b"\x30\x83\x03\xf0\x00\x02\x01\x03" + b"\x04\x00" * 129_000,
     ],
