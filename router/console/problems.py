@@ -29,7 +29,7 @@ REALM: Final = 'Bearer realm="tenant-router"'
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 _AIOHTTPS: Final = {
-    404: ("not_found", "There is nothing here: compare the path with docs/backend.md."),
+    404: ("not_found", "There is nothing here: /api/v1/ tells which paths there are."),
     405: ("method_not_allowed", "This path is not asked that way: the Allow field says how."),
     413: ("body_too_large", "What was sent is larger than any sound request."),
 }
