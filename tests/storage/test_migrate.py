@@ -274,3 +274,28 @@ def test_the_wheel_has_the_migrations(tmp_path: Path, monkeypatch: pytest.Monkey
     files = {str(file.relative_to(_PROJECT)) for file in sources}
     assert "router/storage/migrations/versions/r0001_foundations.py" in files
     assert files <= packed
+
+
+async def test_a_tenant_from_before_the_console_is_found_by_its_name(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever capitals: the name that is searched by is made of the one there is."""
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0005"))
+    await migrate(empty_database_url)
+    monkeypatch.undo()
+
+    def fill(connection: Connection) -> None:
+        columns = "id, slug, name, theme_colour, allow_registration, upstreams, public_paths, status"
+        columns += ", cname_label, version, created_at, updated_at"
+        for slug, name in (("acme", "ACME & Söhne"), ("globex", "Straße")):
+            values = (
+                f"'tnt_{slug}', '{slug}', '{name}', '#ffffff', false, '[]', '[]', 'active', '{slug}', 1, 0, 0"
+            )
+            _insert(connection, "tenants", columns, values)
+
+    await _sync(empty_database_url, fill)
+    await migrate(empty_database_url)
+    question = select(tenants.c.folded_name).order_by(tenants.c.slug)
+    found = await _sync(empty_database_url, lambda connection: connection.execute(question).scalars().all())
+    assert found == ["acme & söhne", "strasse"]
