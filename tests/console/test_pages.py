@@ -12,8 +12,10 @@ import pytest
 import router.console
 from router.console.operator_links import LIFE
 from router.console.operator_sessions import IDLE
+from router.console.pages.navigation import OF_TENANT, PLATFORM
 from router.console.pages.rendering import environment
 from router.console.pages.static_files import StaticFiles
+from router.console.scopes import PLATFORMS_OWN
 from router.errors import Unavailable
 from router.storage.database import Database
 from tests.console.page_browser import PASSWORD, PageBrowser, signed_in
@@ -302,6 +304,31 @@ async def test_a_tenants_operator_is_shown_their_own(stand: Stand) -> None:
     assert "Tenant operator of acme" in shown.body
     assert 'href="/tenants"' not in shown.body
     assert "globex" not in shown.body
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_another_tenant_does_not_exist(stand: Stand, *, read_only: bool) -> None:
+    """Every section of another's tenant is the page of one that there never was; what is sent there, too."""
+    browser = await signed_in(stand, stand.acme, read_only=read_only)
+    for section in OF_TENANT:
+        others = await browser.get(f"/tenants/globex{section.path}")
+        nobodys = await browser.get(f"/tenants/nobody{section.path}")
+        told = 403 if section.scope in PLATFORMS_OWN else 404  # who lacks the scope hears of that first
+        assert (others.status, others.body) == (told, nobodys.body), section.key
+        sent = await browser.post(f"/tenants/globex{section.path}", {"name": "Mine"})
+        # 403 is for a scope that they lack, 405 for a section without a form: of whichever tenant.
+        assert sent.status in (404, 405) or (sent.status == 403 and (read_only or told == 403)), section.key
+        assert "Globex" not in others.body + sent.body
+
+
+async def test_the_platforms_pages_are_not_a_tenants(stand: Stand) -> None:
+    """Nor does a list without a tenant in its path show who is bound to one anything of another."""
+    await signed_in(stand, email="root@example.com")
+    browser = await signed_in(stand, stand.acme)
+    for section in PLATFORM:
+        shown = await browser.get(section.path)
+        assert shown.status in (403, 404) or "lobex" not in shown.body, section.key
+        assert "root@example.com" not in shown.body, section.key
 
 
 async def test_while_the_database_is_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
