@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
@@ -19,6 +19,8 @@ class Upload:
 
     name: str
     body: bytes = field(repr=False)
+    beside: tuple[Upload, ...] = ()
+    """Those that were chosen in the same field, besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +47,27 @@ async def read_sent(request: web.Request, *, octets: int, fields: int) -> Sent:
 async def _parts(request: web.Request, octets: int, most: int) -> Sent:
     fields: dict[str, str] = {}
     files: dict[str, Upload] = {}
-    left = octets
+    left, parts = octets, 0
     async for part in await request.multipart():
         name = part.name if isinstance(part, BodyPartReader) else None
-        if not isinstance(part, BodyPartReader) or not name or name in fields or name in files:
+        if not isinstance(part, BodyPartReader) or not name or _twice(part, name, fields, files):
             raise BadForm("bad_form", "The form has a field twice, or one without a name.", status=400)
         body = await _body(part, left)
         left -= len(body)
         if part.filename is None:
             fields[name] = body.decode("utf-8")
         elif part.filename or body:
-            files[name] = Upload(part.filename[:200], body)
-        if len(fields) + len(files) > most:
+            upload, first = Upload(part.filename[:200], body), files.get(name)
+            files[name] = upload if first is None else replace(first, beside=(*first.beside, upload))
+        parts += 1
+        if parts > most:
             raise BadForm("bad_form", "The form has too many fields.", status=400)
     return Sent(fields, files)
+
+
+def _twice(part: BodyPartReader, name: str, fields: Mapping[str, str], files: Mapping[str, Upload]) -> bool:
+    """Whether a field is there already; of one that takes files there may be several."""
+    return name in fields or (name in files and part.filename is None)
 
 
 async def _body(part: BodyPartReader, most: int) -> bytes:
