@@ -14,6 +14,10 @@ import trustme
 from aiohttp.test_utils import TestServer
 from playwright.async_api import async_playwright
 
+from router.storage.database import Database
+from router.storage.migrate import migrate
+from tests.browser.console_window import over_tls
+from tests.console.stand import open_stand as open_console
 from tests.portal.stand import Stand, open_stand
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
     from router.tenants.tenant import Tenant
+    from tests.console.stand import Stand as ConsoleStand
 
     Visit = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -108,3 +113,24 @@ async def visit(chromium: Browser, port: int) -> Visit:
         assert not [text for text in complaints if "Security" in text]
 
     return opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def console(
+    chromium_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ConsoleStand]:
+    """Build a console of real parts."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('console')}/router.db"
+    await migrate(url)
+    database = Database(url)
+    await database.open()
+    async with open_console(database) as stand:
+        yield stand
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def console_port(console: ConsoleStand) -> AsyncIterator[int]:
+    """Serve the console over TLS; the port."""
+    async with over_tls(console.url) as served:
+        yield served

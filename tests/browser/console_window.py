@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import trustme
+from axe_playwright_python.async_playwright import Axe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,3 +85,12 @@ async def window(
     await context.close()
     # A violation of the Content-Security-Policy is reported on the console.
     assert not [text for text in complaints if "Security" in text]
+
+
+async def accessible(page: Page) -> None:
+    """Have axe judge the page by the rules of WCAG 2.2 AA and by good practice."""
+    results = await Axe().run(page)
+    assert len(results.response["passes"]) > 10  # it did look
+    assert results.violations_count == 0, results.generate_report()
+    # Nothing is wider than the window, so that nobody scrolls two ways.
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -5,64 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 
-from router.storage.database import Database
-from router.storage.migrate import migrate
-from tests.browser.console_window import over_tls, window
+from tests.browser.console_window import accessible, window
 from tests.console.page_browser import PASSWORD, signed_in
-from tests.console.stand import open_stand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser
 
     from tests.console.stand import Stand
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def console(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
-    """Build a console of real parts."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('console')}/router.db"
-    await migrate(url)
-    database = Database(url)
-    await database.open()
-    async with open_stand(database) as stand:
-        yield stand
-    await database.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def port(console: Stand) -> AsyncIterator[int]:
-    """Serve it over TLS; the port."""
-    async with over_tls(console.url) as served:
-        yield served
-
-
-async def accessible(page: Page) -> None:
-    """Have axe judge the page by the rules of WCAG 2.2 AA and by good practice."""
-    results = await Axe().run(page)
-    assert len(results.response["passes"]) > 10  # it did look
-    assert results.violations_count == 0, results.generate_report()
-    # Nothing is wider than the window, so that nobody scrolls two ways.
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no-scripts"])
 async def test_from_the_first_link_to_the_end(
     console: Stand,
-    port: int,
+    console_port: int,
     chromium: Browser,
     javascript: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """A link, a password, signed in; signed out and in again: with the keyboard alone, scripts or none."""
     email = f"ada-{javascript}@example.com".lower()
     token, _ = await console.use_cases.operators.add(email, tenant_id=None, read_only=False, actor="test")
-    async with window(chromium, port, f"/welcome?t={token}", javascript=javascript) as page:
+    async with window(chromium, console_port, f"/welcome?t={token}", javascript=javascript) as page:
         await page.focus("#password")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Tab")
@@ -86,13 +51,15 @@ async def test_from_the_first_link_to_the_end(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_entrance_is_accessible(console: Stand, port: int, chromium: Browser, scheme: str) -> None:
+async def test_the_entrance_is_accessible(
+    console: Stand, console_port: int, chromium: Browser, scheme: str
+) -> None:
     """Signing in, with faults, on a phone too; a link; an error: axe finds nothing."""
     token = await console.use_cases.operators.add(
         f"{scheme}@example.com", tenant_id=None, read_only=False, actor="test"
     )
     for path in ("/sign-in", f"/welcome?t={token[0]}", "/welcome?t=gone", "/nothing"):
-        async with window(chromium, port, path, scheme=scheme) as page:
+        async with window(chromium, console_port, path, scheme=scheme) as page:
             await accessible(page)
             await page.set_viewport_size({"width": 360, "height": 740})
             if await page.query_selector("main button"):
@@ -102,7 +69,9 @@ async def test_the_entrance_is_accessible(console: Stand, port: int, chromium: B
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_account_is_accessible(console: Stand, port: int, chromium: Browser, scheme: str) -> None:
+async def test_the_account_is_accessible(
+    console: Stand, console_port: int, chromium: Browser, scheme: str
+) -> None:
     """With several sessions, and after a fault: axe finds nothing, on a phone too."""
     browser = await signed_in(console, email=f"account-{scheme}@example.com")
     operator = await console.use_cases.operators.find_by_email(f"account-{scheme}@example.com")
@@ -111,7 +80,7 @@ async def test_the_account_is_accessible(console: Stand, port: int, chromium: Br
         operator, address="2001:db8:7:1::42", user_agent="Mozilla/5.0 (X11; Linux x86_64)", previous=None
     )
     session = browser.cookies["__Host-console-session"]
-    async with window(chromium, port, "/account", session=session, scheme=scheme) as page:
+    async with window(chromium, console_port, "/account", session=session, scheme=scheme) as page:
         await accessible(page)
         await page.set_viewport_size({"width": 360, "height": 740})
         await page.click("text=Change password")
@@ -120,12 +89,12 @@ async def test_the_account_is_accessible(console: Stand, port: int, chromium: Br
 
 
 async def test_another_sites_link_finds_who_is_signed_in(
-    console: Stand, port: int, chromium: Browser
+    console: Stand, console_port: int, chromium: Browser
 ) -> None:
     """Though the cookie is kept back with such a link: a page of ours asks for the same address again."""
     browser = await signed_in(console, email="linked@example.com")
     session = browser.cookies["__Host-console-session"]
-    async with window(chromium, port, "/sign-in", session=session) as page:
+    async with window(chromium, console_port, "/sign-in", session=session) as page:
         address = f"https://admin.portal.localhost:{port}/account"
         await page.goto("about:blank")
         await page.set_content(f'<a href="{address}">there</a>')
