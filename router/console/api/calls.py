@@ -74,7 +74,8 @@ class Calls:
         try:
             response = _written(await _done(operation, call), operation)
         except Exception:
-            await self._idempotency.release(claim)
+            with suppress(Unavailable):  # then the key is free in a minute
+                await self._idempotency.release(claim)
             raise
         with suppress(Unavailable):  # the database has logged it; done is done, and is to be told
             await self._idempotency.keep(claim, _to_keep(response, operation))

@@ -5,10 +5,12 @@ Both are the same for everybody and told without a token; they change with the r
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import hashlib
 import json
 from base64 import b64encode
-from functools import cached_property
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,10 +31,12 @@ _CACHED: Final = "public, max-age=300"
 
 
 class Documentation:
-    """Tells what the API can do."""
+    """Tells what the API can do. Written when it is first asked for, off the loop, and kept."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
+        self._writing = asyncio.Lock()
+        self._written: tuple[Written, Written] | None = None
 
     def routes(self, root: str) -> list[web.RouteDef]:
         """Say where it is told."""
@@ -43,34 +47,68 @@ class Documentation:
         ]
 
     async def _to_page(self, request: web.Request) -> web.Response:
-        location = f"{request.path}/"
-        return web.Response(status=308, headers={"Location": location})
+        return web.Response(status=308, headers={"Location": f"{request.path}/"})
 
     async def _show(self, request: web.Request) -> web.Response:
-        body, policy = self._page
-        response = _told(request, body, "text/html")
-        response.headers["Content-Security-Policy"] = policy
-        return response
+        page, _ = await self._both()
+        return page.answer(request)
 
     async def _tell(self, request: web.Request) -> web.Response:
-        return _told(request, self._document, "application/json")
+        _, document = await self._both()
+        return document.answer(request)
 
-    @cached_property
-    def _described(self) -> Json:
-        return describe(self._operations)
+    async def _both(self) -> tuple[Written, Written]:
+        async with self._writing:  # a few tenths of a second, once: others wait for it
+            if self._written is None:
+                self._written = await asyncio.to_thread(_write, self._operations)
+        return self._written
 
-    @cached_property
-    def _document(self) -> bytes:
-        return json.dumps(self._described, ensure_ascii=False).encode() + b"\n"
 
-    @cached_property
-    def _page(self) -> tuple[bytes, str]:
-        """The page and its policy, which lets its one style in and nothing else."""
-        style = (files(_FOLDER) / "documentation.css").read_text("utf-8")
-        digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'"
-        page = render(self._operations, self._described, style)
-        return page.encode(), policy
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A document that is the same for everybody, as it is sent: whole, or compressed."""
+
+    body: bytes
+    zipped: bytes
+    tag: str
+    content_type: str
+    policy: str
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str, policy: str) -> Written:
+        """Make one."""
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        return cls(body, gzip.compress(body, mtime=0), tag, content_type, policy)
+
+    def answer(self, request: web.Request) -> web.Response:
+        """Answer it, or that it has not changed (RFC 9110 section 13.1.2)."""
+        headers = {
+            "Cache-Control": _CACHED,
+            "Content-Security-Policy": self.policy,
+            "ETag": f'W/"{self.tag}"',  # weak: compressed it is the same
+            "Vary": "Accept-Encoding",
+        }
+        if any(known.value in (self.tag, "*") for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        body = self.zipped if zipped else self.body
+        return web.Response(body=body, content_type=self.content_type, charset="utf-8", headers=headers)
+
+
+def _write(operations: Sequence[Operation]) -> tuple[Written, Written]:
+    """Write the page, whose policy lets its one style in and nothing else, and the document."""
+    described = describe(operations)
+    style = (files(_FOLDER) / "documentation.css").read_text("utf-8")
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    nothing = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+    page = render(operations, described, style).encode()
+    document = json.dumps(described, ensure_ascii=False).encode() + b"\n"
+    return (
+        Written.of(page, "text/html", f"{nothing}; style-src 'sha256-{digest}'"),
+        Written.of(document, "application/json", nothing),
+    )
 
 
 def render(operations: Sequence[Operation], described: Json, style: str) -> str:
@@ -177,12 +215,3 @@ def prose(text: str) -> Markup:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
     )
-
-
-def _told(request: web.Request, body: bytes, content_type: str) -> web.Response:
-    """Answer a document that seldom changes, or that it has not changed (RFC 9110 section 13.1.2)."""
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    headers = {"Cache-Control": _CACHED, "ETag": f'"{tag}"'}
-    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
