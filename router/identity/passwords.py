@@ -14,6 +14,7 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from argon2 import PasswordHasher
@@ -29,6 +30,9 @@ MIN_LENGTH: Final = 8
 
 MAX_LENGTH: Final = 256
 """Characters of the longest password: far above any passphrase, and a bound on what is hashed."""
+
+PUBLISHED: Final = Path(__file__).with_name("published_passwords.txt")
+"""Common passwords as others have published them; tools/published_passwords.py writes it."""
 
 _SHORTEST_TELLING = 4  # a name of three letters is inside too many good passwords to be refused there
 _YEARS = range(1940, 2040)
@@ -99,7 +103,7 @@ def _is_personal(password: str, email: str, portal: Collection[str]) -> bool:
 
 
 class CommonPasswords(NamedTuple):
-    """What common passwords are made of; common_passwords.txt says where it is from."""
+    """What common passwords are made of; each file says where it is from. ``whole`` are written out."""
 
     whole: frozenset[str]
     words: frozenset[str]
@@ -111,7 +115,9 @@ def _common_passwords() -> CommonPasswords:
     sections = _read_sections(files("router.identity").joinpath("common_passwords.txt").read_text("utf-8"))
     years = {f"{before}{year}{after}" for year in _YEARS for before in ("", "@") for after in ("", "!")}
     endings = sections["endings"] | years | {""}
-    return CommonPasswords(sections["whole"], sections["words"], frozenset(endings))
+    published = PUBLISHED.read_text("utf-8").splitlines()
+    whole = sections["whole"] | {line for line in published if not line.startswith("# ")}
+    return CommonPasswords(whole, sections["words"], frozenset(endings))
 
 
 def _read_sections(text: str) -> Mapping[str, frozenset[str]]:

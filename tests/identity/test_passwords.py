@@ -93,6 +93,23 @@ def test_list_holds_thousands_and_refuses_each() -> None:
     assert [text for text in sample if not (is_common(text) and is_common(text.upper()))] == []
 
 
+@pytest.mark.parametrize(
+    "text", ["maverick", "Jonathan", "platinum", "homelesspa", "1g2w3e4r", "zag12wsx", "01012011", "G0dzilla"]
+)
+def test_what_others_published_as_common_is_refused(text: str) -> None:
+    """Passwords from the first 3,000 of two published lists that the composed ones do not cover."""
+    assert _code(text) == "password_common"
+
+
+def test_published_list_is_large_and_without_what_is_refused_anyway() -> None:
+    """Twelve thousand more, sorted, each long enough to be chosen, and of none without need."""
+    lines = subject.PUBLISHED.read_text("utf-8").splitlines()
+    listed = [line for line in lines if not line.startswith("# ")]
+    assert len(listed) > 12_000
+    assert listed == sorted(set(listed))
+    assert all(len(text) >= subject.MIN_LENGTH and is_common(text) for text in listed)
+
+
 def test_list_is_lower_case_and_composed() -> None:
     """Every entry is written as it is compared: casefolded and NFC."""
     for entries in subject._common_passwords():  # noqa: SLF001

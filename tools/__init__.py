@@ -1,0 +1,1 @@
+"""What writes files of the tree that nobody writes by hand."""
