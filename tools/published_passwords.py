@@ -25,7 +25,7 @@ _ZXCVBN: Final = "zxcvbn/frequency_lists.py"
 _HEAD: Final = """\
 # Common passwords as others have published them, those that common_passwords.txt does not cover. One a line,
 # in lower case, of 8 characters or more. Written by tools/published_passwords.py; read by passwords.py.
-# From Django 5.2 (the list of Royce Williams) and zxcvbn 4.5 (that of Mark Burnett), both made of leaked ones.
+# From Django 5.2 (the list of Royce Williams) and zxcvbn 4.5 (that of Mark Burnett), made of leaked ones.
 # What their licences ask to go with it is in published_passwords.licences.txt.
 """
 
