@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,7 +13,7 @@ from cyclopts import Parameter
 from router.cli.certificate_views import told as standing_told
 from router.cli.output import AsJson, Exit, Record, show_record, when
 from router.cli.tenant import described_claim, portal_url
-from router.console.diagnosis import Facts, Fault, Shown, first_wrong
+from router.console.diagnosis import Facts, Fault, Shown
 from router.errors import BadSettings
 from router.observe.tasks import Tasks
 from router.tenants.upstream_address import default_upstreams, refused
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from router.certificates.folder import CertificateFolder
     from router.cli.stores import Stores
     from router.console.inquiry import Certificates, Inquiry
+    from router.observe.foreseen import Foreseen
     from router.tenants.claims import Claim
     from router.tenants.rows import TenantRecord
 
@@ -33,6 +35,9 @@ async def explain(
     host: Annotated[str, Parameter(help="The hostname, or an address as it is pasted from a browser.")],
     /,
     *,
+    path: Annotated[
+        str | None, Parameter(help="Tell too what becomes of a request for it, such as '/orders?page=2'.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Tell what a hostname gets, why, and the first thing that is wrong.
@@ -46,16 +51,19 @@ async def explain(
         tenant-router explain billing.acme.example
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
-    from router.console.inquiry import hostname_in  # noqa: PLC0415 - the same
+    from router.console.inquiry import Explainer  # noqa: PLC0415 - the same
+    from router.edge.foresight import foresee  # noqa: PLC0415 - the same
 
-    hostname = hostname_in(host)
     async with opened() as stores, _inquiry(stores) as inquiry:
-        facts = await inquiry.about(hostname)
-    now, port = time.time(), stores.settings.public_port
-    wrong = first_wrong(facts, now)
-    show_record(described(facts, wrong, port, now), as_json=as_json, told=_told(facts, now))
+        found = await Explainer(inquiry, foresee).explain(host, path or "/")
+    facts, wrong, now, port = found.facts, found.wrong, time.time(), stores.settings.public_port
+    about, told = described(facts, wrong, port, now), _told(facts, now)
+    if path is not None:
+        about = {**about, "decisions": [asdict(each) for each in found.foreseen]}
+        told = {**told, f"GET {path}": [_told_decision(each) for each in found.foreseen]}
+    show_record(about, as_json=as_json, told=told)
     if not as_json:
-        print(f"Wrong: {wrong.sentence}" if wrong else f"All is well: {portal_url(hostname, port)}")
+        print(f"Wrong: {wrong.sentence}" if wrong else f"All is well: {portal_url(facts.hostname, port)}")
     return Exit.WRONG if wrong else Exit.OK
 
 
@@ -161,6 +169,24 @@ def _told(facts: Facts, now: float) -> Record:
     if facts.file_faults:
         told["files not taken"] = list(facts.file_faults)
     return told
+
+
+_DEEDS: Final = {
+    "forwarded": "goes on to the backend, with who asks",
+    "forwarded_without_identity": "goes on to the backend, without who asks",
+    "portal": "the portal's own page answers",
+    "console": "the console answers",
+    "health": "the health check answers",
+    "to_https": "is sent to the same over https",
+    "to_sign_in": "is sent to",
+    "refused": "is refused:",
+}
+
+
+def _told_decision(foreseen: Foreseen) -> str:
+    parts = (_DEEDS[foreseen.does], foreseen.location, foreseen.code)
+    status = f" ({foreseen.status})" if foreseen.status is not None else ""
+    return f"{foreseen.who}: {' '.join(part for part in parts if part)}{status}"
 
 
 def _told_claim(claim: Claim) -> str:

@@ -406,3 +406,13 @@ def test_the_admin_hostname_is_the_apis(shell: Shell, authority: trustme.CA) -> 
     ran = shell("explain", "https://admin.portal.example/api/v1")
     assert ran.code == Exit.OK
     assert "the API answers here" in ran.out
+
+
+def test_what_becomes_of_a_path_is_told(ready: Shell, authority: trustme.CA) -> None:
+    """For each kind of visitor, with --path; a path that is none is bad input."""
+    ran = ready("explain", "acme.portal.example", "--path", "/orders", "--json")
+    assert ran.answer["decisions"][0]["does"] == "to_https"
+    ran = ready("explain", "acme.portal.example", "--path", "/orders")
+    assert "anybody, by plain HTTP: is sent to the same over https (308)" in ran.out
+    assert "decisions" not in ready("explain", "acme.portal.example", "--json").answer
+    assert ready("explain", "acme.portal.example", "--path", "orders").code == Exit.BAD_INPUT
