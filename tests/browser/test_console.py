@@ -95,7 +95,7 @@ async def test_another_sites_link_finds_who_is_signed_in(
     browser = await signed_in(console, email="linked@example.com")
     session = browser.cookies["__Host-console-session"]
     async with window(chromium, console_port, "/sign-in", session=session) as page:
-        address = f"https://admin.portal.localhost:{port}/account"
+        address = f"https://admin.portal.localhost:{console_port}/account"
         await page.goto("about:blank")
         await page.set_content(f'<a href="{address}">there</a>')
         await page.click("a")
