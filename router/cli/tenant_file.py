@@ -32,6 +32,7 @@ _WRONG: Final = {
 }
 _STAND_INS: Final = {"name": "-", "theme_colour": "#000000"}
 """For fields that are missing, while the others are judged."""
+_LONGEST_NAME: Final = 60
 _EMPTY: Final = "It is empty: leave the field out, or put a value that begins with # into quotes."
 
 
@@ -163,9 +164,14 @@ def _fault_of(error: Any, position: int, document: Document) -> FileFault:  # no
         code, sentence = "unknown_field", _unknown(place)
     elif error["type"].endswith("_type") and error["input"] is None:
         sentence = _EMPTY
-    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    named = [step if isinstance(step, int) else step[:_LONGEST_NAME] for step in place]
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" for step in named)
     line = document.line((_TENANTS, position, *place))
     return FileFault(line, f"{_TENANTS}[{position}]{steps}", code, sentence)
+
+
+def _printable(name: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name)
 
 
 def _unknown(place: Sequence[Any]) -> str:

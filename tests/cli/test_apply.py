@@ -190,8 +190,9 @@ def at_a_terminal(shell: Shell, said: bytes, *arguments: str) -> tuple[int, str]
             except OSError:  # EIO: nobody holds the other end any more
                 break
             seen += more
-            if b"[y/N] " in more:
+            if said and b"[y/N] " in seen:
                 os.write(master, said)
+                said = b""
         code = ran.wait(60)
     os.close(master)
     return code, seen.decode()

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +50,7 @@ class Router:
     settings: dict[str, str]
     folder: Path
     authority: trustme.CA
+    all_scopes: str = ""
 
     def local(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON is anything
         """Run a command beside it, on its own database."""
@@ -87,7 +88,8 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
             assert served.poll() is None, told_by(folder)
             assert time.monotonic() < deadline, told_by(folder)
             time.sleep(0.05)
-        yield Router(settings, folder, authority)
+        made = Router(settings, folder, authority)
+        yield replace(made, all_scopes=made.token(*Scope))
     finally:
         served.terminate()
         assert served.wait(WITHIN) == 0
@@ -100,7 +102,7 @@ class Elsewhere:
         self.shell = shell
         self.router = router
         router.authority.cert_pem.write_to_path(str(shell.folder / "ca.pem"))
-        self.show(router.token(*Scope))
+        self.show(router.all_scopes)
 
     def show(self, token: str) -> None:
         """Have another token shown from now on."""
@@ -122,9 +124,10 @@ def remote(router: Router, bare: Shell, monkeypatch: pytest.MonkeyPatch) -> Else
         return asked("127.0.0.1" if host.endswith("portal.example") else host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    for tenant in router.local("tenant", "list"):
-        router.local("tenant", "delete", tenant["slug"], "--yes-delete", tenant["slug"])
-    return Elsewhere(bare, router)
+    made = Elsewhere(bare, router)
+    for tenant in made("tenant", "list", "--json").answer:
+        assert made("tenant", "delete", tenant["slug"], "--yes-delete", tenant["slug"]).code == Exit.OK
+    return made
 
 
 def added(remote: Elsewhere, *more: str) -> None:
@@ -285,7 +288,7 @@ def test_users_and_tokens(remote: Elsewhere) -> None:
     assert remote("tenant", "show", "acme", "--json").answer["slug"] == "acme"
     refused = remote("tenant", "set", "acme", "--name", "X", "--json")
     assert (refused.code, refused.error) == (Exit.BAD_INPUT, "insufficient_scope")
-    remote.show(remote.router.token(*Scope))
+    remote.show(remote.router.all_scopes)
     assert remote("token", "revoke", made["id"]).code == Exit.OK
 
 
