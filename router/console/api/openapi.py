@@ -1,7 +1,4 @@
-"""The API described by OpenAPI 3.1, made from the operations themselves: so it is what is done.
-
-PURE.
-"""
+"""The API described by OpenAPI 3.1, made from the operations themselves: so it is what is done."""
 
 from __future__ import annotations
 
