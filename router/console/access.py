@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from router.console.scopes import Scope
 from router.errors import NotFound, RouterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from router.console.principal import Principal
-    from router.console.scopes import Scope
+    from router.tenants.form import TenantForm
     from router.tenants.registry import Registry
     from router.tenants.rows import TenantRecord
     from router.tenants.tenant import Tenant
@@ -71,6 +72,18 @@ def check(principal: Principal, scope: Scope) -> None:
     """Check that a principal may do such a thing at all. Raises ``Forbidden``."""
     if not principal.may(scope):
         raise Forbidden(scope)
+
+
+def check_change(principal: Principal, tenant: Tenant, form: TenantForm) -> None:
+    """Check what a form is to change of a tenant, beyond its settings and looks. Raises ``Forbidden``.
+
+    Its hostname is a claim, and the rate of its visits is a limit that the platform keeps it within.
+    """
+    if (form.external_domain, form.behind_cdn) != (None, None):
+        check(principal, Scope.DOMAINS_WRITE)
+    rate = form.forwarding.requests_per_second
+    if rate is not None and str(rate).strip() != str(tenant.forwarding.requests_per_second):
+        check(principal, Scope.TENANTS_MANAGE)
 
 
 def check_platform(principal: Principal, scope: Scope) -> None:

@@ -104,6 +104,7 @@ claims = Table(
     Index("uq_claims_holder", "hostname", unique=True, sqlite_where=_HELD, postgresql_where=_HELD),
     Index(None, "tenant_id"),
     Index(None, "next_check_at"),
+    Index(None, "state", "updated_at"),
 )
 
 evidence = Table(
@@ -185,6 +186,7 @@ certificates = Table(
     Column("superseded_by", String(32)),  # which one took its place: what a rollback goes by
     Index(None, "tenant_id"),
     Index(None, "superseded_by"),
+    Index(None, "state", "not_after"),
 )
 
 certificate_names = Table(

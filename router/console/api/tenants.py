@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from pydantic import BaseModel, Field
 
-from router.console.access import check
+from router.console.access import check_change
 from router.console.api.lists import Paging, piece, place_of
 from router.console.api.operation import Call, Operation, Reply
 from router.console.api.tenant_views import (
@@ -221,12 +221,9 @@ class TenantsEndpoint:
         return self._told(call.admitted.record)
 
     async def _change(self, call: Call[TenantChange, None]) -> Reply:
-        wish, tenant = call.body, call.admitted.tenant
-        if (wish.external_domain, wish.behind_cdn) != (None, None):
-            check(call.principal, Scope.DOMAINS_WRITE)
-        if wish.forwarding.requests_per_second not in (None, tenant.forwarding.requests_per_second):
-            check(call.principal, Scope.TENANTS_MANAGE)  # a limit that the platform keeps a tenant within
-        return await self._changed(call, wish.form())
+        form = call.body.form()
+        check_change(call.principal, call.admitted.tenant, form)
+        return await self._changed(call, form)
 
     async def _suspend(self, call: Call[None, None]) -> Reply:
         slug = call.admitted.tenant.slug

@@ -153,6 +153,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_at"), "audit", ["at"])
     op.create_index(op.f("ix_audit_tenant_id_sequence"), "audit", ["tenant_id", "sequence"])
     _guard_audit()
+    op.create_index(op.f("ix_certificates_state_not_after"), "certificates", ["state", "not_after"])
+    op.create_index(op.f("ix_claims_state_updated_at"), "claims", ["state", "updated_at"])
     _fold_names()
 
 
@@ -201,6 +203,8 @@ def _fold_names() -> None:
 def downgrade() -> None:
     """Drop them."""
     _unguard_audit()
+    op.drop_index(op.f("ix_claims_state_updated_at"), "claims")
+    op.drop_index(op.f("ix_certificates_state_not_after"), "certificates")
     op.drop_index(op.f("ix_tenants_updated_at_id"), "tenants")
     op.drop_index(op.f("ix_tenants_folded_name_id"), "tenants")
     op.drop_column("tenants", "folded_name")
