@@ -205,6 +205,11 @@ def test_a_domain_from_claim_to_end(remote: Elsewhere) -> None:
     assert {
         name: local[name] for name in ("hostname", "tenant", "cname_target", "txt_name", "txt_token")
     } == {name: claimed[name] for name in ("hostname", "tenant", "cname_target", "txt_name", "txt_token")}
+    assert claimed["given_up"] == []
+    other = remote("tenant", "set", "acme", "--external-domain", "c.acme.com")
+    assert "c.acme.com is " in other.out
+    assert "c.acme.com CNAME" in other.out
+    assert "c.acme.com was given up." in remote("domain", "add", "acme", "b.acme.com").out
     mine = ("b.acme.com", "--tenant", "acme")
     assert remote("domain", "status", "b.acme.com").code == Exit.USAGE
     assert [each["hostname"] for each in remote("domain", "list", "--tenant", "acme", "--json").answer] == [

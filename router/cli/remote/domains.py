@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from router.cli.output import Exit, Usage, answer, show_list, show_record
 from router.cli.remote.client import Client, Told, escaped
-from router.cli.remote.tenants import Given, tenant_path
+from router.cli.remote.tenants import Given, spoken, tenant_path
+from router.cli.tenant import tell_given_up
 from router.errors import Conflict
 from router.tenants.claims import ClaimState
 
@@ -30,7 +32,11 @@ def add(client: Client, given: Given) -> None:
     wish = {"hostname": given["host"]}
     if given["behind_cdn"] is not None:
         wish["behind_cdn"] = given["behind_cdn"]
-    _show(client.post(f"{tenant_path(given['slug'])}/domains", wish), given["slug"], given)
+    path = f"{tenant_path(given['slug'])}/domains"
+    before = {each["hostname"] for each in client.all(path)}
+    told = client.post(path, wish)
+    gone = sorted(before - {each["hostname"] for each in client.all(path)})
+    _show(told, given["slug"], given, gone=gone)
 
 
 def verify(client: Client, given: Given) -> Exit:
@@ -129,7 +135,15 @@ def _described(told: Told, slug: str) -> dict[str, Any]:
     }
 
 
-def _show(told: Told, slug: str, given: Given, *, with_evidence: bool = False) -> None:
+def _show(
+    told: Told,
+    slug: str,
+    given: Given,
+    *,
+    with_evidence: bool = False,
+    gone: Sequence[str] | None = None,
+) -> None:
+    """Show a claim; ``gone`` are the hostnames that were given up for it."""
     record = _described(told, slug)
     shown = {name: value for name, value in record.items() if value not in (None, "", 0, False)}
     for name in ("sentence", "next_step"):
@@ -140,6 +154,8 @@ def _show(told: Told, slug: str, given: Given, *, with_evidence: bool = False) -
         lines = [each for each in told["evidence"] if each["at"] == newest]
         asked = [f"{each['asked']} of {each['resolver'] or 'nobody'}: {each['answer']}" for each in lines]
         shown |= {"asked": asked, "expected": [each["expected"] for each in lines]} if lines else {}
+    if gone is not None:
+        record["given_up"] = list(gone)
     show_record(record, as_json=given["as_json"], told=shown)
     if not given["as_json"]:
-        print(f"{told['hostname']} is {told['state']}. {told['sentence']} {told['next_step']}".strip())
+        print(spoken(told), *tell_given_up(gone or ()), sep="\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -114,6 +114,11 @@ def tenant_path(slug: str) -> str:
     return f"/tenants/{escaped(slug)}"
 
 
+def spoken(claim: Told) -> str:
+    """Tell people how a claim stands, and what to do next."""
+    return f"{claim['hostname']} is {claim['state']}. {claim['sentence']} {claim['next_step']}".strip()
+
+
 def _path(given: Given) -> str:
     return tenant_path(given["slug"])
 
@@ -198,5 +203,16 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answer(client: Client, told: Told, said: str, given: Given) -> None:
     record = described(client, told)
-    sentences: Sequence[str] = (said, f"Portal address: {record['address']}")
-    answer(record, *sentences, as_json=given["as_json"])
+    steps = [_step(client, told)] if given.get("external_domain") and not given["as_json"] else []
+    answer(record, said, f"Portal address: {record['address']}", *steps, as_json=given["as_json"])
+
+
+def _step(client: Client, told: Told) -> str:
+    """Say how the hostname stands that the tenant wants, and what is to be done about it."""
+    hostname = told["external_domain"]
+    see = f"tenant-router domain status {hostname} --tenant {told['portal_address']}"
+    try:
+        claim = client.get(f"{tenant_path(told['portal_address'])}/domains/{escaped(hostname)}")
+    except BadSettings:  # the token may not look at domains
+        return f"See: {see}"
+    return spoken(claim)
