@@ -57,8 +57,8 @@ OF_TENANT: Final = (
     Section("tenant-operators", "Operators", "/operators", Scope.OPERATORS_READ),
     Section("tenant-tokens", "API tokens", "/tokens", Scope.TOKENS_READ),
     Section("tenant-webhooks", "Webhooks", "/webhooks", Scope.WEBHOOKS_READ),
-    Section("state", "Suspend or delete", "/state", Scope.TENANTS_MANAGE),
     Section("tenant-audit", "Audit", "/audit", Scope.AUDIT_READ),
+    Section("state", "Suspend or delete", "/state", Scope.TENANTS_MANAGE),
 )
 """What a tenant's pages are, below ``/tenants/{tenant}``."""
 
