@@ -13,6 +13,7 @@ from router.portal.mails import MAIL_KINDS, Mails
 from router.portal.rendering import Renderer
 from router.portal.samples import PLAIN, RICH, Sample, mail_facts, page_samples
 from router.portal.themes import Themes
+from router.tenants.tenant import Image
 from tests.browser.test_portal import accessible
 from tests.tenants.drawing import drawn
 
@@ -54,12 +55,33 @@ def themed(tenant: Tenant, theme: str, colour: str) -> Tenant:
     return replace(tenant, branding=replace(tenant.branding, theme=theme, theme_colour=colour))
 
 
-async def put(page: Page, html: str, csp: str) -> None:
+@pytest.mark.parametrize("theme", ["default", "ledger"])
+@pytest.mark.parametrize("shape", [(512, 26), (26, 512), None], ids=["wide", "tall", "none"])
+async def test_an_extreme_logo_breaks_no_word(
+    chromium: Browser, theme: str, shape: tuple[int, int] | None
+) -> None:
+    """Beside any logo, or below it, “Kundenportal” is one word, and a name of 80 characters fits a phone."""
+    name = "Donaudampfschifffahrtsgesellschaftsbetriebe und Söhne Versorgungswerke GmbH & Co"
+    logo = Image("0" * 16, "image/png", *shape) if shape else None
+    tenant = themed(RICH, theme, "#f2b705")
+    branding = replace(tenant.branding, name=name, portal_name="", logo=logo)
+    sample = next(each for each in page_samples() if each.template == "sign_in.html")
+    html, csp = page_of(replace(tenant, branding=branding), sample, "de")
+    drawing = drawn(width=shape[0], height=shape[1], size=10) if shape else LOGO
+    for width in (320, 375, 1280):
+        page = await chromium.new_page(viewport={"width": width, "height": 640})
+        await put(page, html, csp, drawing)
+        assert await page.evaluate("document.querySelector('.whose span').getClientRects().length") == 1
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.close()
+
+
+async def put(page: Page, html: str, csp: str, logo: bytes = LOGO) -> None:
     """Show a page as if a portal had sent it, with the logo it asks for."""
 
     async def answer(route: Route) -> None:
         if "/-/image/" in route.request.url:
-            await route.fulfill(body=LOGO, content_type="image/png")
+            await route.fulfill(body=logo, content_type="image/png")
         else:
             headers = {"Content-Security-Policy": csp}
             await route.fulfill(body=html, content_type="text/html; charset=utf-8", headers=headers)
