@@ -109,6 +109,8 @@ async def test_behind_a_cdn_the_txt_record_is_wanted(stand: Stand) -> None:
     page = await browser.get(PAGE)
     assert "<code>TXT</code>" in page.body
     assert "<code>CNAME</code>" not in page.body
+    await browser.post(f"{ONE}/verify")
+    assert f"CNAME {HOST}" not in (await browser.get(PAGE)).body  # nobody waits for that
     found = (await claims(stand))[HOST]
     stand.dns.records[f"{found.txt_name}."] = [f"TXT {found.txt_token} 60"]
     await browser.post(f"{ONE}/verify")

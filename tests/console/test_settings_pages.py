@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from router.tenants.form import TenantForm
 from tests.console.page_browser import signed_in
 
 if TYPE_CHECKING:
@@ -161,6 +162,17 @@ async def test_an_own_hostname_is_given_up_by_unticking(stand: Stand) -> None:
     assert await send(stand, browser, external_domain=HOST) == (303, [])
     states = {claim.hostname: claim.state for claim in (await acme(stand)).claims if claim.kind == "external"}
     assert states == {HOST: "released"}
+
+
+async def test_behind_a_cdn_the_txt_record_is_shown(stand: Stand) -> None:
+    """Where a CDN stands before the hostname, the record to create is the one that proves it there."""
+    form = TenantForm(external_domain=HOST, behind_cdn=True)
+    record = await stand.registry.change("acme", form, actor="test")
+    [claim] = [each for each in record.claims if each.kind == "external"]
+    shown = await (await signed_in(stand, stand.acme)).get(PAGE)
+    assert claim.txt_name in shown.body
+    assert claim.txt_token in shown.body
+    assert "<code>CNAME</code>" not in shown.body
 
 
 async def test_a_reader_looks_and_changes_nothing(stand: Stand) -> None:

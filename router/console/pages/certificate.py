@@ -252,7 +252,7 @@ class DeleteCertificatePage(FormPage):
         except Conflict as fault:
             if fault.code != "last_certificate":
                 raise
-            what = fault.sentence.partition(":")[0]
+            what = fault.sentence.partition(":")[0].replace(sealed.record.id, "This")
             said = f"{what}: upload another first, or tick the box to leave them without one."
             raise Faulty({"even_the_last": Fault(fault.code, said)}, status=409) from fault
         return self.done(call, "deleted", self.back)

@@ -117,8 +117,10 @@ class Shown:
 
     @property
     def seen(self) -> Sequence[Recorded]:
-        """What the latest look heard; once there is a proof, without what is not needed beside it."""
+        """What the latest look heard, without what is not needed: beside a proof, or behind a CDN."""
         lines = self.looks[0].lines if self.looks else ()
+        if self.claim.behind_cdn:
+            return [each for each in lines if each.line.method == "txt"]
         proof = [each for each in lines if each.line.verdict == "good" and each.line.method != "address"]
         return [*proof, *(each for each in lines if each.line.method == "address")] if proof else lines
 

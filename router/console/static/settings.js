@@ -73,7 +73,8 @@
       return;
     }
     if (mine !== asked) return; // an answer to what is not there any more
-    for (const name of fields) tell(name, found.faults[name]);
+    for (const each of fields) tell(each, found.faults[each]);
+    name(found.faults.external_domain);
     document.getElementById("changes").innerHTML = found.changes; // our own template's
     form.elements.confirmed.value = found.changes ? "yes" : "";
     if (!found.faults.theme_colour) look();
@@ -85,9 +86,10 @@
     timer = setTimeout(check, patience);
   };
 
-  const name = () => {
-    const shown = form.querySelector(".dns [aria-label=Name]");
-    shown.textContent = form.elements.external_domain.value.trim() || "your hostname";
+  const name = (faulty) => {
+    const shown = form.querySelector("[data-follows] [aria-label=Name]");
+    const typed = faulty ? "" : form.elements.external_domain.value.trim();
+    if (shown) shown.textContent = typed || "your hostname";
   };
 
   const whole = (raw) => {
