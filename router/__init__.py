@@ -58,9 +58,10 @@ The journey of an event::
     happens       tenants/domain_events.py, certificates/certificate_events.py
     queued        storage/events.py      in the transaction that lets it happen, for each webhook that asked
     taken         webhooks/queue.py      by one of all workers, one at a time for each receiver
-    posted        webhooks/delivery.py   signed (webhooks/signature.py), by router/outgoing.py, again for a day
+    posted        webhooks/delivery.py   signed (webhooks/signature.py), by router/outgoing.py, for a day
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
-cli → demo → worker, supervisor → serve → rooms → ports → edge, portal, console → forms → tenants,
-certificates, identity, mail, webhooks → outgoing → storage → observe → settings → languages → hostname, errors.
+cli → demo → worker, supervisor → serve → planes → edge_parts → rooms → ports → edge, portal, console →
+forms → tenants, certificates, identity, mail, webhooks → outgoing → storage → observe → settings →
+languages → hostname, errors.
 """
