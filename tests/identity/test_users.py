@@ -216,8 +216,7 @@ async def test_every_change_is_audited_once(worker: Worker) -> None:
 
 async def test_ended_sessions_are_audited_where_the_user_did_not_end_them(worker: Worker) -> None:
     """One line for each deed, with how many ended; none for a user's own, nor where there was nothing."""
-    for _ in range(3):
-        session = await worker.session()
+    session, *_ = [await worker.session() for _ in range(3)]
     before = len(await _noted(worker))
     await worker.sessions.revoke_id(session.user_id, session.id, actor="token:tok_1")
     with pytest.raises(NotFound):
