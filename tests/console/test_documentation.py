@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from router.console.api.openapi import name_of
+import router
+from router.console.api.openapi import codes_of, name_of
 
 if TYPE_CHECKING:
     from tests.console.stand import Stand
@@ -59,6 +61,27 @@ async def test_headers_are_in_it(stand: Stand, document: dict[str, Any]) -> None
         assert ("If-Match" in headers) == operation.versioned
         done = next(each for status, each in told["responses"].items() if status.startswith("2"))
         assert {"RateLimit", "RateLimit-Policy"} <= set(done["headers"])
+
+
+_STATUSES = {"NotFound": 404, "Conflict": 409, "BadInput": 422, "Unavailable": 503}
+
+
+async def test_codes_are_told_with_the_status_that_they_come_with(stand: Stand) -> None:
+    """What an operation says that it fails with is raised somewhere, as what is answered with that status."""
+    source = "\n".join(path.read_text("utf-8") for path in Path(router.__file__).parent.rglob("*.py"))
+    raised: dict[str, set[int]] = {}
+    for kind, code in re.findall(rf'\b({"|".join(_STATUSES)})\(\s*"(\w+)"', source):
+        raised.setdefault(code, set()).add(_STATUSES[kind])
+    for status, code in re.findall(r'\bRefused\(\s*(\d{3}),\s*"(\w+)"', source):
+        raised.setdefault(code, set()).add(int(status))
+    wrong = [
+        (operation.path, status, code)
+        for operation in stand.operations
+        for status, codes in codes_of(operation).items()
+        for code in codes
+        if code in raised and status not in raised[code] and (status, code) != (412, "changed_meanwhile")
+    ]
+    assert not wrong, wrong
 
 
 class Page(HTMLParser):

@@ -64,7 +64,12 @@ class InvitationsEndpoint:
     def operations(self) -> tuple[Operation, ...]:
         """Say what can be done."""
         all_of_them, one = "/tenants/{tenant}/invitations", "/tenants/{tenant}/invitations/{id}"
-        ended = ("no_such_invitation", "invitation_accepted", "invitation_revoked", "changed_meanwhile")
+        ended = (
+            "no_such_invitation",
+            "409 invitation_accepted",
+            "409 invitation_revoked",
+            "409 changed_meanwhile",
+        )
         return (
             Operation(
                 "POST",
@@ -76,7 +81,7 @@ class InvitationsEndpoint:
                 answer=InvitationSent,
                 status=201,
                 creates=True,
-                fails=("already_member", "enough_mail"),
+                fails=("409 already_member", "409 enough_mail"),
             ),
             Operation(
                 "GET",
@@ -95,7 +100,7 @@ class InvitationsEndpoint:
                 self._resend,
                 "Send the mail of an invitation once more",
                 answer=InvitationSent,
-                fails=(*ended, "enough_mail"),
+                fails=(*ended, "409 enough_mail"),
             ),
             Operation(
                 "POST",

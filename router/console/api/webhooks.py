@@ -144,7 +144,7 @@ class WebhooksEndpoint:
                 status=201,
                 creates=True,
                 secret=True,
-                fails=("bad_webhook_url", "enough_webhooks", "tenant_not_found"),
+                fails=("bad_webhook_url", "409 enough_webhooks", "tenant_not_found"),
             ),
             Operation("GET", one, reading, self._get, "Show a webhook", answer=WebhookTold, fails=unknown),
             Operation(
@@ -192,7 +192,7 @@ class WebhooksEndpoint:
         )
 
     def _about_deliveries(self, one: str) -> tuple[Operation, ...]:
-        off = ("no_such_webhook", "webhook_disabled")
+        off = ("no_such_webhook", "409 webhook_disabled")
         return (
             Operation(
                 "GET",
@@ -212,7 +212,7 @@ class WebhooksEndpoint:
                 "Send a delivery once more",
                 answer=DeliveryTold,
                 status=202,
-                fails=(*off, "no_such_delivery", "delivery_under_way"),
+                fails=(*off, "no_such_delivery", "409 delivery_under_way"),
             ),
             Operation(
                 "POST",
@@ -223,7 +223,7 @@ class WebhooksEndpoint:
                 answer=DeliveryTold,
                 status=202,
                 creates=True,
-                fails=(*off, "enough_tests"),
+                fails=(*off, "409 enough_tests"),
             ),
         )
 
