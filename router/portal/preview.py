@@ -58,7 +58,7 @@ class Preview:
         }
         text = self._renderer.render(tenant, "sign_in.html", facts).text
         text = _STYLE.sub(lambda found: _in_scheme(found[0], scheme), text, count=1)
-        text = text.replace("<body", "<body inert", 1)
+        text = text.replace("<body", "<body inert", 1).replace(" autofocus", "")
         return _sealed(text, await self._inlined(tenant, text))
 
     async def _inlined(self, tenant: Tenant, text: str) -> dict[str, str]:

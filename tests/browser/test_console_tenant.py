@@ -157,7 +157,7 @@ async def test_the_settings_tell_while_one_types(
 
 
 async def test_a_file_is_judged_as_it_is_dropped(
-    console: Stand, console_port: int, chromium: Browser, session: str, files: list[str]
+    console: Stand, console_port: int, chromium: Browser, session: str, files: list[str], tmp_path: Path
 ) -> None:
     """Dropped anywhere on the form it is judged, and nothing is stored; the fault is told at the field."""
     async with window(chromium, console_port, "/tenants/acme/certificate", session=session) as page:
@@ -170,6 +170,10 @@ async def test_a_file_is_judged_as_it_is_dropped(
             }"""
         )
         await page.wait_for_selector("#files-fault >> text=unreadable")
+        film = tmp_path / "film.pem"
+        film.write_bytes(b"x" * 2_000_000)
+        await page.set_input_files("#files", film)
+        await page.wait_for_selector("#files-fault >> text=too_large")
         await page.set_input_files("#files", files)
         await page.wait_for_selector("#files-fault >> text=hostname_not_covered")
     assert await console.use_cases.vault.of(console.acme.id) == []

@@ -51,6 +51,7 @@ async def test_it_is_dead(stand: Stand, renderer: Renderer) -> None:
     """Nothing in it can be clicked or sent, nothing runs or is fetched; only its own style applies."""
     text, policy = await Preview(renderer, stand.database).page(stand.acme, "light")
     assert "<body inert" in text
+    assert "autofocus" not in text
     style = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)[0]
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert policy == (

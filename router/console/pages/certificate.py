@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp_jinja2 import render_string
 
 from router.certificates.bundle import remarks_on
+from router.certificates.faults import REFUSALS
 from router.certificates.gather import gather
-from router.certificates.material import MAX_BYTES
 from router.console.pages.certificate_views import drawn, shown
 from router.console.pages.page import Action, Fault, Faulty, Form, FormPage, Page
 from router.console.scopes import Scope
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 OF_TENANT: Final = "/tenants/{tenant}/certificate"
 OF_PLATFORM: Final = "/certificates"
 
-_MOST: Final = MAX_BYTES + 64 * 1024
-"""Octets of a form: an upload, and what a browser writes around it."""
+_MOST: Final = 1 << 20
+"""Octets of a form, which the edge lets through: files that are too large are told so at their field."""
 
 _MOST_PHRASE: Final = 1000
 _OF_THE_PHRASE: Final = frozenset({"passphrase_needed", "wrong_passphrase", "passphrase_too_costly"})
@@ -88,6 +88,7 @@ class CertificatePage(FormPage):
             "of_tenant": call.about is not None,
             "may_change": call.principal.may(Scope.CERTIFICATES_WRITE),
             "verdict": None,
+            "too_large": REFUSALS["too_large"],
         }
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
@@ -145,7 +146,7 @@ class CertificateCheck(CertificatePage):
             case _:
                 raise fault
         told = {name: {"code": each.code, "sentence": each.sentence} for name, each in faults.items()}
-        return web.json_response({"faults": told, "verdict": ""}, status=422)
+        return web.json_response({"faults": told, "verdict": ""})
 
 
 class PlatformCertificateCheck(CertificateCheck):

@@ -39,7 +39,8 @@
     if (chosen) {
       try {
         const answer = await fetch(form.dataset.check, { method: "POST", body: new FormData(form) });
-        found = await answer.json();
+        const large = { files: { code: "too_large", sentence: form.dataset.tooLarge } };
+        found = answer.status === 413 ? { faults: large, verdict: "" } : await answer.json();
       } catch {
         return; // sending the form tells
       }
