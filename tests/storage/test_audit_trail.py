@@ -82,7 +82,21 @@ async def test_pages_lead_back_in_time(database: Database, trail: AuditTrail) ->
         (AuditFilter(since=int(NOW) + 10, until=int(NOW) + 20), ["domain.verify"]),
         (AuditFilter(tenant_id="tnt_2", actor="cli:ada"), []),
     ],
-    ids=str,
+    ids=[
+        "all",
+        "tenant",
+        "no-tenant",
+        "actor",
+        "kind-of-action",
+        "kind-with-dot",
+        "one-action",
+        "underscore",
+        "percent",
+        "since",
+        "until",
+        "between",
+        "two-at-once",
+    ],
 )
 async def test_filters(
     database: Database, trail: AuditTrail, wanted: AuditFilter, found: Sequence[str]
