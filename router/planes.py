@@ -117,6 +117,7 @@ async def open_console(
             domains=join_domains(settings, storage),
             vault=vault,
             uploads=Uploads(database, vault),
+            certificate_folder=rooms.folder,
             standings=standings,
             explainer=_explainer(
                 settings, rooms, outside, registry, Certificates(vault, rooms.keyring, standings)

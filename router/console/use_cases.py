@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from router.certificates.folder import CertificateFolder
     from router.certificates.standings import Standings
     from router.certificates.uploads import Uploads
     from router.certificates.vault import Vault
@@ -54,6 +55,7 @@ class UseCases:
     domains: Domains
     vault: Vault
     uploads: Uploads
+    certificate_folder: CertificateFolder
     standings: Standings
     explainer: Explainer
     attention: Attention

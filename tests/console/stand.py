@@ -117,6 +117,7 @@ class Stand:
     url: str
     billing: BillingSystem
     dns: NameServer
+    certs: Path
     now: float = 1_800_000_000.0
 
     def clock(self) -> float:
@@ -246,7 +247,7 @@ async def _open_stand(database: Database, dns: NameServer, certs: Path) -> Async
         platform_domain="portal.example",
         forbidden=None,
     )
-    folder, standings = CertificateFolder(certs), Standings(database, clock=clock)
+    folder, standings = CertificateFolder(certs, clock=clock), Standings(database, clock=clock)
     await folder.look()
     keyring = Keyring(vault, folder, feed, platform_domain=PLATFORM, capacity=9, clock=clock)
     inquiry = Inquiry(
@@ -273,6 +274,7 @@ async def _open_stand(database: Database, dns: NameServer, certs: Path) -> Async
         domains=_domains(database, bell, dns),
         vault=vault,
         uploads=Uploads(database, vault, clock=clock),
+        certificate_folder=folder,
         standings=standings,
         explainer=Explainer(inquiry, foresee, clock=clock),
         attention=Attention(database, folder, platform_domain=PLATFORM, clock=clock),
@@ -316,6 +318,7 @@ async def _open_stand(database: Database, dns: NameServer, certs: Path) -> Async
             url=str(client.make_url("")).rstrip("/"),
             billing=billing,
             dns=dns,
+            certs=certs,
         )
         stand.token = billing.token = await stand.new_token(acme, name="Billing")
         yield stand

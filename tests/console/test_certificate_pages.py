@@ -218,6 +218,30 @@ async def test_the_platforms_certificates(stand: Stand) -> None:
     assert gone.location == "/certificates?done=deleted"
 
 
+async def test_the_nodes_files_are_told_of(stand: Stand) -> None:
+    """What a node serves from its folder is listed apart: all, and what failed, for the platform alone."""
+    (stand.certs / "wildcard.pem").write_bytes(whole(PLATFORMS))
+    (stand.certs / "other.pem").write_bytes(whole(OTHERS))
+    (stand.certs / "broken.pem").write_bytes(LEAF.pem)
+    folder = stand.use_cases.certificate_folder
+    for _ in range(2):  # settled is what two looks saw alike
+        await folder.look()
+    platform = await (await signed_in(stand)).get("/certificates")
+    parts = ("*.portal.example", "www.globex.test", "broken", "The private key is missing")
+    assert [part for part in parts if part not in platform.body] == []
+    browser = await signed_in(stand, stand.acme)
+    tenants = await browser.get(PAGE)
+    assert "*.portal.example" in tenants.body
+    assert [part for part in parts[1:] if part in tenants.body] == []
+
+    await with_host(stand)
+    assert "One that covers" not in (await browser.get("/tenants/acme/domain")).body
+    (stand.certs / "billing.pem").write_bytes(whole(LEAF))
+    for _ in range(2):
+        await folder.look()
+    assert f"One that covers {HOST} is here" in (await browser.get("/tenants/acme/domain")).body
+
+
 async def test_a_reader_sees_no_buttons(stand: Stand) -> None:
     """Lists and single ones are shown without form or buttons; what is sent all the same is a 403."""
     await with_host(stand)

@@ -16,7 +16,7 @@ from aiohttp_jinja2 import render_string
 from router.certificates.bundle import remarks_on
 from router.certificates.faults import REFUSALS
 from router.certificates.gather import gather
-from router.console.pages.certificate_views import drawn, shown
+from router.console.pages.certificate_views import drawn, filed, shown
 from router.console.pages.page import Action, Fault, Faulty, Form, FormPage, Page
 from router.console.scopes import Scope
 from router.errors import BadInput, Conflict, NotFound, RouterError
@@ -24,12 +24,14 @@ from router.errors import BadInput, Conflict, NotFound, RouterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from router.certificates.folder import CertificateFolder
     from router.certificates.record import SealedCertificate
     from router.certificates.standings import Standings
     from router.certificates.uploads import Uploads, Verdict
     from router.certificates.vault import Vault
     from router.console.pages.page import Call, Desk
     from router.console.pages.uploads import Sent
+    from router.console.use_cases import UseCases
 
 OF_TENANT: Final = "/tenants/{tenant}/certificate"
 OF_PLATFORM: Final = "/certificates"
@@ -67,10 +69,12 @@ class CertificatePage(FormPage):
         uploads: Uploads,
         vault: Vault,
         standings: Standings,
+        folder: CertificateFolder,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(desk)
+        self._folder = folder
         self._uploads = uploads
         self._vault = vault
         self._standings = standings
@@ -81,10 +85,13 @@ class CertificatePage(FormPage):
         found = await self._vault.of(owner(call))
         standings, now = await self._standings.of(found), self._clock()
         claims = call.about.record.claims if call.about is not None else ()
-        own = [each for each in claims if each.kind == "external" and each.state != "released"]
+        live = [each for each in claims if each.state != "released"]
+        named = None if call.about is None else [each.hostname for each in live]
         return {
+            "filed": filed(self._folder.list(), named),
+            "folder_faults": self._folder.faults() if named is None else {},
             "certificates": shown(found, standings, call.address(self.path), now),
-            "hostnames": [each.hostname for each in own],
+            "hostnames": [each.hostname for each in live if each.kind == "external"],
             "of_tenant": call.about is not None,
             "may_change": call.principal.may(Scope.CERTIFICATES_WRITE),
             "verdict": None,
@@ -268,16 +275,18 @@ class PlatformDeleteCertificatePage(DeleteCertificatePage):
     back: ClassVar = OF_PLATFORM
 
 
-def certificate_pages(desk: Desk, uploads: Uploads, vault: Vault, standings: Standings) -> tuple[Page, ...]:
+def certificate_pages(desk: Desk, use_cases: UseCases) -> tuple[Page, ...]:
     """Make all of them."""
+    uploads, vault, standings = use_cases.uploads, use_cases.vault, use_cases.standings
+    folder = use_cases.certificate_folder
     return (
-        CertificatePage(desk, uploads, vault, standings),
-        CertificateCheck(desk, uploads, vault, standings),
+        CertificatePage(desk, uploads, vault, standings, folder),
+        CertificateCheck(desk, uploads, vault, standings, folder),
         OneCertificatePage(desk, vault, standings),
         RollbackAction(desk, vault),
         DeleteCertificatePage(desk, vault),
-        PlatformCertificatePage(desk, uploads, vault, standings),
-        PlatformCertificateCheck(desk, uploads, vault, standings),
+        PlatformCertificatePage(desk, uploads, vault, standings, folder),
+        PlatformCertificateCheck(desk, uploads, vault, standings, folder),
         PlatformOneCertificatePage(desk, vault, standings),
         PlatformRollbackAction(desk, vault),
         PlatformDeleteCertificatePage(desk, vault),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from cryptography.x509.oid import NameOID
 
 from router.certificates.chain import is_root
+from router.certificates.names import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cryptography.x509 import Certificate, Name
 
@@ -87,6 +88,32 @@ class Shown:
     def goes_back(self) -> bool:
         """Whether there is a way back: to what it took the place of, or to itself."""
         return self.record.state == "superseded" or bool(self.replaces)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A certificate out of a node's ``certs/`` folder."""
+
+    record: CertificateRecord
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return self.record.id.removeprefix("folder:")
+
+    @property
+    def key(self) -> str:
+        """The kind of its key, as people write it."""
+        return _KEYS[self.record.key_type]
+
+
+def filed(records: Iterable[CertificateRecord], hostnames: Sequence[str] | None) -> list[Filed]:
+    """Name what the folder has, or of it what covers one of the hostnames."""
+    return [
+        Filed(each)
+        for each in sorted(records, key=lambda record: record.id)
+        if hostnames is None or any(covers(each.names, name) for name in hostnames)
+    ]
 
 
 def shown(

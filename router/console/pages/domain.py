@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from router.certificates.folder import CertificateFolder
     from router.certificates.vault import Vault
     from router.console.pages.page import Call, Desk
     from router.console.pages.uploads import Sent
@@ -90,7 +91,7 @@ class Look:
 class Shown:
     """A claim as the page shows it; ``records`` prove it, the first is the usual one.
 
-    ``certified`` says whether the tenant has a certificate that covers the hostname.
+    ``certified`` says whether there is a certificate that covers the hostname, whoever's.
     """
 
     claim: Claim
@@ -143,11 +144,14 @@ class DomainPage(FormPage):
     said: ClassVar = MappingProxyType({"claim_state": "hostname"})
     told: ClassVar = _TOLD
 
-    def __init__(self, desk: Desk, domains: Domains, registry: Registry, vault: Vault) -> None:
+    def __init__(
+        self, desk: Desk, domains: Domains, registry: Registry, vault: Vault, folder: CertificateFolder
+    ) -> None:
         super().__init__(desk)
         self._domains = domains
         self._registry = registry
         self._vault = vault
+        self._folder = folder
 
     async def filled(self, call: Call) -> Mapping[str, str]:
         """Remember which version is looked at."""
@@ -157,7 +161,8 @@ class DomainPage(FormPage):
         """Tell how each hostname stands, the one that waits first."""
         slug, below = call.admitted.tenant.slug, call.address(DOMAIN)
         found = [await self._domains.status(each, slug=slug) for each in _hostnames(call)]
-        held = await self._vault.of(call.admitted.tenant.id)
+        held = [*await self._vault.of(call.admitted.tenant.id), *await self._vault.of(None)]
+        held += self._folder.list()
         names = {name for each in held if each.state == "active" for name in each.names}
         shown = sorted((_shown(each, below, names) for each in found), key=lambda each: each.serves)
         return {
