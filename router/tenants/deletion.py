@@ -60,7 +60,7 @@ def given_up(slug: str) -> Conflict:
     return Conflict(
         "slug_given_up",
         f"“{slug}” was a tenant that was deleted, whose customers may still come: choose another short "
-        "name, or say --take-over-slug.",
+        "name, or take it over (--take-over-slug, take_over_portal_address).",
         field="portal_address",
     )
 

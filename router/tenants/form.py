@@ -25,7 +25,7 @@ MAX_PUBLIC_PATHS: Final = 50
 _NEEDED: Final = {
     "name": "A new tenant needs a name, which customers see.",
     "theme_colour": "A new tenant needs a theme colour, such as #0B6E4F.",
-    "upstreams": "Say where the tenant's traffic goes (--upstream http://HOST:PORT), or give the platform "
+    "upstreams": "Say where the tenant's traffic goes (an upstream, http://HOST:PORT), or give the platform "
     "ROUTER_DEFAULT_UPSTREAMS.",
 }
 
