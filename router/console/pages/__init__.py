@@ -34,7 +34,7 @@ has a form that is sent to its own path. ``Action`` is a button's: a path of its
 the page it belongs to (whose ``told`` has its sentence); in a template ``{{ pieces.action(csrf_field, csrf,
 "/path", "Disable", danger=true, version=3) }}``. ``platform = True`` keeps a page from operators of one
 tenant; without ``scope`` it takes nothing but to be signed in; ``strangers = True`` not even that.
-``octets`` is how much a form may bring (16 KiB unless it says more; the edge lets 1 MiB through); a form
+``octets`` is how much a form may bring (16 KiB unless it says more; the edge lets 3 MiB through); a form
 with files has ``enctype="multipart/form-data"``.
 
 A ``Call`` knows ``principal``, ``actor`` (for the audit), ``me`` (operator and session),
