@@ -65,6 +65,7 @@ def driver_url(raw: str) -> URL:
 def make_engine(url: URL, *, pool_size: int, pool_wait: float) -> AsyncEngine:
     """Make an engine of ``pool_size`` connections at most; nobody waits over ``pool_wait`` s for one."""
     options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait}
+    options["hide_parameters"] = True  # a fault is logged, and what it was about may be a digest or a key
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)

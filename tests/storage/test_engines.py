@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
 
 from router.errors import BadSettings
 from router.storage.database import Database
 from router.storage.engines import driver_url
+from router.storage.schema import idempotency_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +73,13 @@ async def test_a_repr_tells_state_and_no_password() -> None:
     assert repr(Database("postgresql://u:hunter2@db.test/r")) == (
         "<Database postgresql+asyncpg://u:***@db.test/r up>"
     )
+
+
+async def test_a_fault_says_nothing_of_what_was_written(database: Database) -> None:
+    """It is logged whole, and what a statement was given may be a digest, an address or a sealed key."""
+    row = {"principal": "tok_1", "key": "k", "request": "hunter2", "created_at": 1}
+    with pytest.raises(IntegrityError) as caught:
+        async with database.write() as connection:
+            for _ in range(2):
+                await connection.execute(insert(idempotency_keys).values(row))
+    assert "hunter2" not in str(caught.value)
