@@ -10,7 +10,7 @@ Then, and the first that fails answers:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.console.scopes import Scope
 from router.errors import NotFound, RouterError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from router.tenants.registry import Registry
     from router.tenants.rows import TenantRecord
     from router.tenants.tenant import Tenant
+
+_MAX_NAME: Final = 255
 
 
 class Forbidden(RouterError):  # noqa: N818 - named as its family is, after what happened
@@ -66,6 +68,15 @@ class Access:
         if not principal.owns(record.tenant.id):  # the short name went to somebody else meanwhile
             raise NotFound("tenant_not_found", f"There is no tenant “{slug[:60]}”.")
         return Admitted(principal, record)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check the names that a path holds: each is of one line, and short. Raises ``NotFound``.
+
+    Whatever is not names nothing, and PostgreSQL has no text for all that a path can hold.
+    """
+    if not all(name.isprintable() and len(name) <= _MAX_NAME for name in names):
+        raise NotFound("not_found", "There is nothing here: a name in the path is none.")
 
 
 def check(principal: Principal, scope: Scope) -> None:

@@ -42,6 +42,15 @@ async def test_a_stranger_is_sent_to_sign_in_and_back(stand: Stand) -> None:
     assert (again.status, again.location) == (303, "/account")
 
 
+async def test_what_is_no_name_names_nothing(stand: Stand) -> None:
+    """A NUL in a path is a page that is not there, on PostgreSQL too, whose texts hold none."""
+    browser = await signed_in(stand)
+    for path in ("/tenants/%00/settings", "/tenants/acme/users/%00", "/tenants/acme/webhooks/" + "x" * 256):
+        assert (await browser.get(path)).status == 404
+    for path in ("/tokens/%00/revoke", "/tenants/acme/tokens/a%00b/revoke", "/tenants/%00/suspend"):
+        assert (await browser.post(path)).status == 404
+
+
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example/", "/\\evil.example", "/sign-out", "/sign-in", "x", ""]
 )

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from router.console.access import check, check_platform
+from router.console.access import check, check_names, check_platform
 from router.console.api.bodies import answered, check_json, read_body, read_octets, read_query
 from router.console.api.idempotency import HEADER, Kept, asked, read_key
 from router.console.api.operation import Call
 from router.console.problems import Refused
-from router.errors import Conflict, NotFound, Unavailable
+from router.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ROOT: Final = "/api/v1"
 
-_MAX_NAME: Final = 255
 _OF_THE_BODY: Final = ("Content-Type", "Content-Length")
 _ETAG: Final = re.compile(r'"v([1-9][0-9]{0,9})"')
 
@@ -52,7 +51,7 @@ class Calls:
     def _doing(self, operation: Operation) -> Handler:
         async def do(request: web.Request) -> web.StreamResponse:
             principal = await self._bearer.identify(request)
-            _check_path(request)
+            check_names(request.match_info.values())
             about = await self._admit(principal, operation, request)
             version = _wanted_version(request) if operation.versioned else None
             query = read_query(request, operation.query) if operation.query is not None else None
@@ -99,12 +98,6 @@ async def _read(request: web.Request, operation: Operation) -> tuple[Any, bytes]
         return None, b""
     raw = await read_octets(request, operation.most)
     return (read_body(raw, operation.body) if operation.body is not None else raw), raw
-
-
-def _check_path(request: web.Request) -> None:
-    """Names in a path are of one line and short: whatever is not names nothing. Raises ``NotFound``."""
-    if not all(name.isprintable() and len(name) <= _MAX_NAME for name in request.match_info.values()):
-        raise NotFound("not_found", "There is nothing here: a name in the path is none.")
 
 
 async def _done(operation: Operation, call: Call[Any, Any]) -> Reply:

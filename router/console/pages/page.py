@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import structlog
 from aiohttp import web
 
-from router.console.access import check, check_platform
+from router.console.access import check, check_names, check_platform
 from router.console.pages.rendering import SeeOther, csrf_place, see_other
 from router.console.pages.signed_in import CSRF_COOKIE, VISITOR, find_signed_in
 from router.console.pages.uploads import Sent, read_sent
@@ -193,6 +193,7 @@ class Page(ABC):
             if self.strangers:
                 return Call(request, visitor, None)
             raise sign_in_first(self._comes_back(request))
+        check_names(request.match_info.values())
         return Call(request, visitor, signed_in, await self._admit(request, signed_in.principal, scope))
 
     async def _admit(
