@@ -127,16 +127,21 @@ class StatePage(Page):
     )
 
 
-class SuspendAction(Action):
-    """Switch a portal off."""
+class StateAction(Action):
+    """A button of that page."""
 
-    path: ClassVar = "/tenants/{tenant}/suspend"
     back: ClassVar = StatePage.path
     change: ClassVar = Scope.TENANTS_MANAGE
 
     def __init__(self, desk: Desk, registry: Registry) -> None:
         super().__init__(desk)
         self._registry = registry
+
+
+class SuspendAction(StateAction):
+    """Switch a portal off."""
+
+    path: ClassVar = "/tenants/{tenant}/suspend"
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Switch it off."""
@@ -145,16 +150,10 @@ class SuspendAction(Action):
         return self.done(call, "suspended")
 
 
-class ResumeAction(Action):
+class ResumeAction(StateAction):
     """Switch a suspended portal on again."""
 
     path: ClassVar = "/tenants/{tenant}/resume"
-    back: ClassVar = StatePage.path
-    change: ClassVar = Scope.TENANTS_MANAGE
-
-    def __init__(self, desk: Desk, registry: Registry) -> None:
-        super().__init__(desk)
-        self._registry = registry
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Switch it on."""

@@ -106,16 +106,21 @@ class InvitePage(FormPage):
         return self.done(call, "invited", USERS)
 
 
-class ResendAction(Action):
-    """Send the mail of an invitation once more."""
+class InvitationAction(Action):
+    """What is done to an invitation by a button of the list."""
 
-    path: ClassVar = "/tenants/{tenant}/invitations/{invitation}/resend"
     back: ClassVar = USERS
     change: ClassVar = Scope.INVITATIONS
 
     def __init__(self, desk: Desk, invitations: Invitations) -> None:
         super().__init__(desk)
         self._invitations = invitations
+
+
+class ResendAction(InvitationAction):
+    """Send the mail of an invitation once more."""
+
+    path: ClassVar = "/tenants/{tenant}/invitations/{invitation}/resend"
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
         """Send it."""
@@ -124,16 +129,10 @@ class ResendAction(Action):
         return self.done(call, "resent")
 
 
-class RevokeAction(Action):
+class RevokeAction(InvitationAction):
     """Withdraw an invitation."""
 
     path: ClassVar = "/tenants/{tenant}/invitations/{invitation}/revoke"
-    back: ClassVar = USERS
-    change: ClassVar = Scope.INVITATIONS
-
-    def __init__(self, desk: Desk, invitations: Invitations) -> None:
-        super().__init__(desk)
-        self._invitations = invitations
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
         """Withdraw it."""
