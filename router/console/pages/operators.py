@@ -61,7 +61,7 @@ class OperatorsPage(FormPage):
             place = str(place_of(after, str)[0]) if after else ""
         except BadInput as fault:
             return facts | {"operators": [], "fault": fault.sentence, "next": ""}
-        found = await self._operators.list(within=_within(call), after=place, limit=_AT_ONCE + 1)
+        found = await self._operators.list(within=call.within, after=place, limit=_AT_ONCE + 1)
         rows, following = piece(found, _AT_ONCE, lambda operator: (operator.email,))
         return facts | {
             "operators": rows,
@@ -71,7 +71,7 @@ class OperatorsPage(FormPage):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Ask them in."""
-        tenant_id, read_only = _within(call), sent["read_only"] == "yes"
+        tenant_id, read_only = call.within, sent["read_only"] == "yes"
         check_gives(call.principal, SCOPES_OF[role_of(tenant_id, read_only=read_only)])
         token, made = await self._operators.add(
             sent["email"], tenant_id=tenant_id, read_only=read_only, actor=call.actor
@@ -112,7 +112,7 @@ class ChangeOperatorAction(OperatorAction):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Nobody makes somebody who may do more than they may themselves."""
-        within, read_only, disabled = _within(call), _wish(sent["read_only"]), _wish(sent["disabled"])
+        within, read_only, disabled = call.within, _wish(sent["read_only"]), _wish(sent["disabled"])
         found = await self._operators.find(call.path["operator"], within=within)
         looks_only = found.read_only if read_only is None else read_only
         check_gives(call.principal, SCOPES_OF[role_of(found.tenant_id, read_only=looks_only)])
@@ -144,7 +144,7 @@ class RemoveOperatorAction(OperatorAction):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
         """Their sessions end."""
-        await self._operators.remove(call.path["operator"], actor=call.actor, within=_within(call))
+        await self._operators.remove(call.path["operator"], actor=call.actor, within=call.within)
         return self.done(call, "removed")
 
 
@@ -169,7 +169,7 @@ class OperatorLinkAction(OperatorAction):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
         """Whoever has somebody's link can become them: nobody makes one for who may do more."""
-        within = _within(call)
+        within = call.within
         found = await self._operators.find(call.path["operator"], within=within)
         check_gives(call.principal, SCOPES_OF[found.role])
         token, operator = await self._operators.new_link(found.id, actor=call.actor, within=within)
@@ -198,11 +198,6 @@ def operator_pages(desk: Desk, operators: Operators, link_address: Callable[[str
         OperatorLinkAction(desk, operators, all_of_them),
         TenantOperatorLinkAction(desk, operators, of_tenant),
     )
-
-
-def _within(call: Call) -> str | None:
-    """Whose operators are meant: the tenant's in the path, or everybody's."""
-    return call.about.tenant.id if call.about is not None else None
 
 
 def _wish(said: str) -> bool | None:

@@ -125,6 +125,11 @@ class Call:
         return self.about
 
     @property
+    def within(self) -> str | None:
+        """Whose things are meant where the platform has such ones too: the tenant's in the path, or all."""
+        return self.about.tenant.id if self.about is not None else None
+
+    @property
     def path(self) -> Mapping[str, str]:
         """What stands in the places of the path."""
         return self.request.match_info

@@ -86,7 +86,7 @@ class TokensPage(FormPage):
         except BadInput as fault:
             return facts | {"tokens": [], "fault": fault.sentence, "next": ""}
         after = (int(place[0]), str(place[1])) if place else None
-        found = await self._tokens.page(_within(call), most=_AT_ONCE + 1, after=after)
+        found = await self._tokens.page(call.within, most=_AT_ONCE + 1, after=after)
         rows, following = piece(found, _AT_ONCE, lambda token: (token.created_at, token.id))
         return facts | {
             "tokens": [(token, self._tokens.state(token)) for token in rows],
@@ -104,7 +104,7 @@ class TokensPage(FormPage):
         if not days.isascii() or not days.isdigit() or len(days) > 4:  # noqa: PLR2004 - 3650 at most
             raise Faulty({"days": Fault("bad_expiry", "Say for how many days, 1 to 3650.")})
         secret, made = await self._tokens.add(
-            sent["name"], scopes, days=int(days), tenant_id=_within(call), actor=call.actor
+            sent["name"], scopes, days=int(days), tenant_id=call.within, actor=call.actor
         )
         facts = {
             **await self.facts(call),
@@ -137,7 +137,7 @@ class RevokeTokenAction(Action):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
         """On every worker within a second."""
-        await self._tokens.revoke(call.path["token"], actor=call.actor, tenant_id=_within(call))
+        await self._tokens.revoke(call.path["token"], actor=call.actor, tenant_id=call.within)
         return self.done(call, "revoked")
 
 
@@ -157,11 +157,6 @@ def token_pages(desk: Desk, tokens: Tokens) -> tuple[Page, ...]:
         RevokeTokenAction(desk, tokens),
         RevokeTenantTokenAction(desk, tokens),
     )
-
-
-def _within(call: Call) -> str | None:
-    """Whose tokens are meant: the tenant's in the path, or everybody's."""
-    return call.about.tenant.id if call.about is not None else None
 
 
 def _may_give(call: Call, scope: Scope) -> bool:

@@ -56,13 +56,13 @@ class WebhooksPage(FormPage):
 
     async def facts(self, call: Call) -> Mapping[str, object]:
         """List them; there are few."""
-        found = await self._webhooks.list(within=_within(call))
+        found = await self._webhooks.list(within=call.within)
         return {"webhooks": found, "kinds": tuple(EventKind), "secret": "", "of_tenant": call.about}
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Add it; without a kind that is ticked, it is told of all."""
         kinds = [kind.value for kind in EventKind if sent[kind] == "yes"] or ["*"]
-        secret, made = await self._webhooks.add(_within(call), sent["url"], kinds, actor=call.actor)
+        secret, made = await self._webhooks.add(call.within, sent["url"], kinds, actor=call.actor)
         return self.render(call, {**await self.facts(call), "form": Form(), "secret": secret, "made": made})
 
 
@@ -91,7 +91,7 @@ class DeliveriesPage(Page):
 
     async def facts(self, call: Call) -> Mapping[str, object]:
         """Read a piece of them."""
-        here, asked, within = call.address(self.path), call.request.query.get("after", ""), _within(call)
+        here, asked, within = call.address(self.path), call.request.query.get("after", ""), call.within
         webhook = await self._webhooks.get(call.path["webhook"], within=within)
         facts = {"webhook": webhook, "first": here if asked else ""}
         try:
@@ -127,7 +127,7 @@ class WebhookAction(Action):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Do it."""
-        webhook, within = call.path["webhook"], _within(call)
+        webhook, within = call.path["webhook"], call.within
         match sent["what"]:
             case "remove":
                 await self._webhooks.remove(webhook, actor=call.actor, within=within)
@@ -160,8 +160,3 @@ def webhook_pages(desk: Desk, webhooks: Webhooks) -> tuple[Page, ...]:
     kinds = (WebhooksPage, DeliveriesPage, WebhookAction)
     of_tenants = (TenantWebhooksPage, TenantDeliveriesPage, TenantWebhookAction)
     return tuple(kind(desk, webhooks) for kind in (*kinds, *of_tenants))
-
-
-def _within(call: Call) -> str | None:
-    """Whose webhooks are meant: the tenant's in the path, or everybody's."""
-    return call.about.tenant.id if call.about is not None else None
