@@ -54,6 +54,12 @@ async def make_link(connection: AsyncConnection, operator_id: str | None, now: i
     return token
 
 
+async def void_links(connection: AsyncConnection, operator_id: str) -> None:
+    """Have an operator's link that was not used open nothing any more."""
+    theirs = (operator_links.c.operator_id == operator_id) & operator_links.c.used_at.is_(None)
+    await connection.execute(delete(operator_links).where(theirs))
+
+
 async def look_at_link(connection: AsyncConnection, token: str, now: int) -> OperatorLink:
     """Say what a token stands for. Raises as :func:`spend_link` does; changes nothing."""
     statement = select(operator_links).where(operator_links.c.key == key_of(token))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import insert, update
 
-from router.console.operator_links import OperatorLink, look_at_link, spend_link
+from router.console.operator_links import OperatorLink, look_at_link, spend_link, void_links
 from router.console.operator_rows import Operator, end_sessions, find_operator, locked_operator
 from router.errors import BadInput, Conflict, Unavailable
 from router.identity.passwords import check_new_password
@@ -163,6 +163,7 @@ async def _set_password(
     this = operators.c.id == operator.id
     await connection.execute(update(operators).where(this).values(password_hash=hashed, updated_at=now))
     await end_sessions(connection, operator.id, keep=keep)
+    await void_links(connection, operator.id)  # who found one is not to undo this
     facts = {"email": operator.email}
     await note(connection, actor, "operator.password", operator.id, facts, now, tenant_id=operator.tenant_id)
     changed = await find_operator(connection, this)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from router.console.operator_links import make_link
+from router.console.operator_links import make_link, void_links
 from router.console.operator_rows import (
     Operator,
     end_sessions,
@@ -133,6 +133,8 @@ class Operators:
             changed = values | {"version": after.version, "updated_at": now}
             await connection.execute(update(operators).where(operators.c.id == operator_id).values(changed))
             await end_sessions(connection, operator_id)
+            if after.disabled:  # for good: letting them in again is not to open an old link
+                await void_links(connection, operator_id)
             await _note(connection, after, actor, *_told(before, after), now)
         return after
 

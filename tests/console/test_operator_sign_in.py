@@ -157,6 +157,26 @@ async def test_a_password_is_changed(stand: Stand, sign_in: OperatorSignIn) -> N
     assert isinstance(await attempt(stand, "ada@example.com", "another-fine-one"), str)
 
 
+async def test_an_older_link_does_not_undo_a_change(stand: Stand, sign_in: OperatorSignIn) -> None:
+    """Who chose another password, or was disabled, is not taken over by a link that was lying about."""
+    operators = stand.use_cases.operators
+    ada = await add(stand, "ada@example.com")
+    lying, _ = await operators.new_link(ada.id, actor="x")
+    found = await stand.use_cases.operator_sessions.find(await session_of(stand, ada))
+    assert found is not None
+    assert (
+        await sign_in.change_password(found[1], found[0], PASSWORD, "another-fine-one", address="::1") is None
+    )
+    with pytest.raises(NotFound):
+        await sign_in.welcome(lying, PASSWORD)
+    other, _ = await operators.new_link(ada.id, actor="x")
+    await operators.change(ada.id, disabled=True, actor="x")
+    await operators.change(ada.id, disabled=False, actor="x")
+    with pytest.raises(NotFound):
+        await sign_in.welcome(other, PASSWORD)
+    assert isinstance(await attempt(stand, "ada@example.com", "another-fine-one"), str)
+
+
 @pytest.mark.parametrize(
     ("password", "code"),
     [
