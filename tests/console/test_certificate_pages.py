@@ -73,6 +73,14 @@ async def test_files_are_judged_without_being_stored(stand: Stand) -> None:
     assert await held(stand) == []
 
 
+async def test_what_is_no_form_is_refused(stand: Stand) -> None:
+    """A part whose head cannot be read is the sender's fault, not ours."""
+    browser = await signed_in(stand, stand.acme)
+    form = FormData(default_to_multipart=True)
+    form.add_field("n" * 9000, "x")
+    assert (await browser.send(PAGE, form)).status == 400
+
+
 async def test_the_script_is_told_the_same(stand: Stand) -> None:
     """The check answers with the verdict as the page has it, or the fault and its field; nothing is kept."""
     browser = await signed_in(stand, stand.acme)

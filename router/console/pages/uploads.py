@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from router.forms import BadForm, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_UNREADABLE: Final = (
+    ConnectionError,
+    HttpProcessingError,  # what aiohttp says of a part's head
+    ValueError,
+    AssertionError,
+    web.RequestPayloadError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ async def read_sent(request: web.Request, *, octets: int, fields: int) -> Sent:
         return Sent(await read_fields(request, octets=octets, fields=fields), {})
     try:
         return await _parts(request, octets, fields)
-    except (ConnectionError, ValueError, AssertionError, web.RequestPayloadError) as fault:
+    except _UNREADABLE as fault:
         raise BadForm("bad_form", "The form cannot be read, or broke off on its way.", status=400) from fault
 
 
