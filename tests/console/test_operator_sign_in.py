@@ -160,7 +160,7 @@ async def test_a_password_is_changed(stand: Stand, sign_in: OperatorSignIn) -> N
 async def test_an_older_link_does_not_undo_a_change(stand: Stand, sign_in: OperatorSignIn) -> None:
     """Who chose another password, or was disabled, is not taken over by a link that was lying about."""
     operators = stand.use_cases.operators
-    ada = await add(stand, "ada@example.com")
+    ada, _ = await add(stand, "ada@example.com"), await add(stand, "bob@example.com")
     lying, _ = await operators.new_link(ada.id, actor="x")
     found = await stand.use_cases.operator_sessions.find(await session_of(stand, ada))
     assert found is not None
