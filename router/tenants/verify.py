@@ -165,11 +165,15 @@ def _chain(answer: Message, name: str) -> tuple[list[str], bool]:
 
 
 def _text(record: dns.rdata.Rdata) -> str:
-    """Spell an address, or a text joined of its strings; octets that are no text show as such."""
+    """Spell an address, or a text joined of its strings; octets that are no text show as such.
+
+    Strangers write it, and it is stored and shown, at terminals too: no control characters.
+    """
     strings = getattr(record, "strings", None)
     if strings is None:
         return str(record)
-    return b"".join(strings).decode("utf-8", errors="replace")
+    text = b"".join(strings).decode("utf-8", errors="replace")
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _of_chain(heard: Heard, name: str, chain: list[str], *, looped: bool) -> Heard:

@@ -275,6 +275,20 @@ async def test_evidence_is_kept_and_bounded(platform: Platform) -> None:
     )
 
 
+async def test_a_strangers_dns_is_kept_as_text(platform: Platform) -> None:
+    """Control characters in it fail no check, not on PostgreSQL either, and reach nobody's terminal."""
+    await platform.add("acme")
+    name = (await platform.claim("acme")).txt_name
+    platform.dns.records[f"{name}."] = ["TXT a\x00\x1b[2J\u202eb\xe9 60"]
+    await platform.check("acme")
+    [answer] = [
+        each.line.answer
+        for each in (await platform.domains.status(HOST)).evidence
+        if "TXT" in each.line.asked
+    ]
+    assert answer == "a??[2J?b\xe9"
+
+
 async def test_an_ask_in_the_middle_of_a_check_is_not_lost(platform: Platform) -> None:
     """Whoever asks while the DNS is being asked is looked for again afterwards."""
     claim = await platform.add("acme")
