@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.errors import Unavailable
@@ -50,6 +50,16 @@ class Span:
     p99: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A tenant half of whose visits failed, or more: how many of how many, since when (unix seconds)."""
+
+    tenant_id: str
+    since: int
+    requests: int
+    failed: int
+
+
 class TrafficLog:
     """Traffic in the database. All methods raise ``Unavailable``."""
 
@@ -86,6 +96,27 @@ class TrafficLog:
             rows = (await connection.execute(found.group_by(began))).mappings()
             spans = {row["at"]: _span(row) for row in rows}
         return [spans.get(at) or _nothing(at) for at in range(begin, int(until) + 1, span)]
+
+    async def failing(self, since: float, until: float, *, least: int, most: int) -> list[Failing]:
+        """Find the tenants of whose visits, ``least`` or more, half failed; those with most failures first.
+
+        What is looked at are the spans that began within that time.
+        """
+        within = (traffic.c.at > since) & (traffic.c.at <= until)
+        requests, failed = func.sum(traffic.c.requests), func.sum(traffic.c.failed)
+        first = func.min(case((traffic.c.failed > 0, traffic.c.at)))
+        found = (
+            select(
+                traffic.c.tenant_id, first.label("since"), requests.label("requests"), failed.label("failed")
+            )
+            .where(within)
+            .group_by(traffic.c.tenant_id)
+            .having(requests >= least, failed * 2 >= requests)
+            .order_by(failed.desc(), traffic.c.tenant_id)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(found.limit(most))
+            return [Failing(row.tenant_id, row.since, int(row.requests), int(row.failed)) for row in rows]
 
     async def prune(self, now: float) -> None:
         """Forget what is older than two days."""

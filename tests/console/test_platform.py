@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
+from router.console.attention import MOST
 from router.console.scopes import SCOPES_OF, Role
-from router.storage.schema import claims, outbox
+from router.observe.traffic import Traffic
+from router.storage.schema import claims, outbox, webhooks
+from router.storage.traffic import TrafficLog
 from router.storage.workers import Worker, Workers
 from router.tenants.form import TenantForm
+from router.tenants.forwarding import ForwardingForm
 from tests.certificates.maker import INTERMEDIATE, make
+from tests.console.page_browser import signed_in
 from tests.console.test_certificates import pem
 
 if TYPE_CHECKING:
@@ -199,3 +204,89 @@ async def test_mails_and_workers(stand: Stand) -> None:
     assert (of_worker["kind"], of_worker["subject"]) == ("worker_fault", "node-1, process 7")
     assert (of_mail["kind"], of_mail["tenant"]) == ("mail_failed", "acme")
     assert "550 No such user" in of_mail["sentence"]
+
+
+async def of_visits(stand: Stand, tenant_id: str, well: int, failed: int, *, ago: int = 60) -> None:
+    """Write visits down that came a while ago."""
+    counted = Traffic()
+    for status in [200] * well + [502] * failed:
+        counted.visited(tenant_id, status, 0.004)
+    await TrafficLog(stand.database).add(counted.take(), stand.now - ago)
+
+
+async def test_upstreams_that_fail(stand: Stand) -> None:
+    """Where half of the visits of late failed, the numbers are told; of a few, or an hour ago, nothing is."""
+    await of_visits(stand, stand.globex.id, 0, 19)
+    await of_visits(stand, stand.globex.id, 0, 90, ago=3600)
+    await of_visits(stand, stand.acme.id, 11, 10)
+    assert await attention(stand) == []
+    await of_visits(stand, stand.acme.id, 0, 1, ago=400)
+    [matter] = await attention(stand)
+    assert (matter["kind"], matter["tenant"], matter["subject"]) == (
+        "upstream_failing",
+        "acme",
+        "http://127.0.0.1:9",
+    )
+    assert matter["sentence"].startswith("11 of 22 visits of the last 15 minutes failed (5xx)")
+
+
+async def test_maintenance_is_no_failing_upstream(stand: Stand) -> None:
+    """A portal that is being worked on, or that is suspended, answers 503 as it was told to."""
+    await of_visits(stand, stand.acme.id, 0, 40)
+    await of_visits(stand, stand.globex.id, 0, 40)
+    await stand.registry.change("acme", TenantForm(forwarding=ForwardingForm(maintenance=True)), actor="test")
+    assert [each["tenant"] for each in await attention(stand)] == ["globex"]
+    await stand.registry.suspend("globex", actor="test")
+    assert await attention(stand) == []
+
+
+async def test_webhooks_that_fail(stand: Stand) -> None:
+    """Those of which nothing arrived for a while, and those given up; of the URL only the origin is told."""
+    url = "https://hooks.example/secret-path"
+    _, hook = await stand.use_cases.webhooks.add(stand.acme.id, url, ["*"], actor="test")
+    now = int(stand.now)
+    for disabled, since, word in (
+        (False, None, None),
+        (False, now - 60, None),
+        (False, now - 1000, "fails"),
+        (True, now - 60, "disabled"),
+        (True, None, None),
+    ):
+        values = {"disabled": disabled, "failing_since": since}
+        async with stand.database.write() as connection:
+            await connection.execute(update(webhooks).where(webhooks.c.id == hook.id).values(values))
+        found = await attention(stand)
+        assert len(found) == (word is not None)
+        for each in found:
+            assert (each["kind"], each["tenant"], each["subject"]) == ("webhook_failing", "acme", hook.id)
+            assert word is not None
+            assert word in each["sentence"]
+            assert "https://hooks.example " in each["sentence"]
+            assert "secret-path" not in each["sentence"]
+
+
+async def test_more_than_is_told(stand: Stand) -> None:
+    """Is said to be there: of a kind a hundred are listed, and its name is."""
+    now = int(stand.now)
+    mails = [
+        {
+            "id": f"mail_{number}",
+            "kind": "invitation",
+            "recipient": f"ada{number}@customer.example",
+            "language": "en",
+            "state": "failed",
+            "attempts": 9,
+            "due_at": now,
+            "created_at": now,
+        }
+        for number in range(MOST + 1)
+    ]
+    browser = await signed_in(stand)
+    for count, more in ((MOST, []), (MOST + 1, ["mail_failed"])):
+        async with stand.database.write() as connection:
+            await connection.execute(delete(outbox))
+            await connection.execute(insert(outbox), mails[:count])
+        told = (await stand.billing.call("GET", "attention")).data
+        assert (len(told["items"]), told["more"]) == (MOST, more)
+        page = await browser.get("/overview")
+        assert ("There are more of: mail failed." in page.body) is bool(more)

@@ -105,7 +105,9 @@ class MatterTold(BaseModel):
 
     kind: Trouble
     tenant: str | None = Field(description="Portal address of the tenant whose it is; none: the platform's.")
-    subject: str = Field(description="A certificate's id, a hostname, a recipient or a worker.")
+    subject: str = Field(
+        description="An id of a certificate or webhook, a hostname, a recipient, upstreams or a worker."
+    )
     at: datetime = Field(description="When it began; of a certificate, when it ends.")
     sentence: str
 
@@ -114,6 +116,7 @@ class AttentionTold(BaseModel):
     """What needs attention, the gravest first; a hundred of a kind at most."""
 
     items: list[MatterTold]
+    more: list[Trouble] = Field(description="The kinds of which there is more than that.")
     next: None = None
 
 
@@ -144,7 +147,7 @@ class PlatformEndpoint:
                 "/attention",
                 Scope.TENANTS_READ,
                 self._look,
-                "List what needs attention: certificates, domains, mails, workers",
+                "List what needs attention: certificates, domains, upstreams, mails, webhooks, workers",
                 answer=AttentionTold,
                 platform=True,
             ),
@@ -154,7 +157,8 @@ class PlatformEndpoint:
         return Reply(self._told(await self._explainer.explain(call.query.host, call.query.path)))
 
     async def _look(self, _call: Call[None, None]) -> Reply:
-        return Reply(AttentionTold(items=[_matter(each) for each in await self._attention.look()]))
+        found = await self._attention.look()
+        return Reply(AttentionTold(items=[_matter(each) for each in found.matters], more=list(found.more)))
 
     def _told(self, found: Explanation) -> ExplanationTold:
         facts, wrong = found.facts, found.wrong

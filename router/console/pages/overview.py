@@ -25,11 +25,13 @@ _KINDS: Final = MappingProxyType(
     {
         "worker_fault": ("worker", "bad"),
         "certificate_expired": ("certificate expired", "bad"),
+        "upstream_failing": ("upstream failing", "bad"),
         "domain_moved": ("domain moved", "bad"),
         "certificate_expiring": ("certificate expiring", "warn"),
         "domain_conflict": ("domain in conflict", "warn"),
         "domain_lost": ("domain lost", "warn"),
         "mail_failed": ("mail failed", "warn"),
+        "webhook_failing": ("webhook failing", "warn"),
     }
 )
 
@@ -59,9 +61,10 @@ class OverviewPage(Page):
 
     async def facts(self, call: Call) -> Mapping[str, object]:
         """Gather it."""
-        matters = await self._attention.look()
+        found = await self._attention.look()
+        more = [_KINDS[kind][0] for kind in found.more]
         traffic = await traffic_facts(self._log, None, reach_of(call.request), self._clock())
-        return {"matters": matters, "kinds": _KINDS, **traffic}
+        return {"matters": found.matters, "more": more, "kinds": _KINDS, **traffic}
 
 
 class ExplainPage(Page):
