@@ -6,7 +6,7 @@ import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from router.edge_parts import Outside
     from router.portal.themes import Themes
     from router.settings import Settings
+
+MAX_LINE: Final = 64 * 1024
+"""Octets of a line of a head, as the planes read it: twice what the edge lets through in all."""
 
 
 async def open_portal(
@@ -187,6 +190,9 @@ async def _on_private_socket(application: web.Application) -> AsyncIterator[str]
         shutdown_timeout=1,
         # No form and no call is compressed; and what cannot be unpacked fails after the answer, in the log.
         auto_decompress=False,
+        # Whatever the edge lets through is ours to answer: it bounds the head, and adds a few lines.
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
     )
     with tempfile.TemporaryDirectory(prefix="tenant-router-") as folder:  # made with mode 0700
         path = str(Path(folder) / "plane.sock")

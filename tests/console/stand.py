@@ -54,6 +54,7 @@ from router.identity.throttling import Throttle
 from router.identity.users import Users
 from router.languages.texts import Languages
 from router.observe.tasks import Tasks
+from router.planes import MAX_LINE
 from router.portal.preview import Preview
 from router.portal.rendering import Renderer
 from router.portal.themes import Themes
@@ -298,7 +299,9 @@ async def _open_stand(database: Database, dns: NameServer, certs: Path) -> Async
     )
     acme = await _tenant(registry, "acme", "Acme & Söhne", allow_registration=True)
     globex = await _tenant(registry, "globex", "Globex", allow_registration=False)
-    async with outward, Tasks() as tasks, TestClient(TestServer(application)) as client:
+    server = TestServer(application)
+    await server.start_server(max_line_size=MAX_LINE, max_field_size=MAX_LINE)  # as the planes do
+    async with outward, Tasks() as tasks, TestClient(server) as client:
         tasks.start(feed.run(), name="changes")
         billing = BillingSystem(client)
         stand = Stand(
