@@ -244,8 +244,10 @@ async def empty_tables(url: str) -> None:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """Open the database at ``database_url``."""
+async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """Open the database at ``database_url``, which may take its time: a busy machine is no outage."""
+    for bound in ("_CONNECT_WAIT", "_LIMIT", "_POOL_WAIT"):
+        monkeypatch.setattr(f"router.storage.database.{bound}", 3 * _START_PATIENCE)
     opened = Database(database_url)
     await opened.open()
     yield opened
