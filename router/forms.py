@@ -101,7 +101,7 @@ async def read_fields(
     """
     if request.content_type != "application/x-www-form-urlencoded":
         raise BadForm("foreign_form", "Only an HTML form is accepted here.")
-    return _fields(await _body(request, octets), fields)
+    return _fields(await read_octets(request, octets), fields)
 
 
 def read_cookie(line: str, name: str) -> str | None:
@@ -187,8 +187,11 @@ def _resolve(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-async def _body(request: web.Request, octets: int) -> bytes:
-    """Read at most so many octets, whatever length was announced."""
+async def read_octets(request: web.Request, octets: int) -> bytes:
+    """Read a posted body of so many octets at most, whatever length was announced.
+
+    Raises ``BadForm`` with ``form_too_large`` or ``form_broke_off``.
+    """
     body = bytearray()
     try:
         async for chunk in request.content.iter_any():

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientSession, FormData
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from router.tenants.form import TenantForm
@@ -79,6 +79,25 @@ async def test_what_is_no_form_is_refused(stand: Stand) -> None:
     form = FormData(default_to_multipart=True)
     form.add_field("n" * 9000, "x")
     assert (await browser.send(PAGE, form)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"\r\n\r\n--B--\r\n", 400),
+        (b"--Bx\r\n\r\n--B--\r\n", 400),
+        (b"\r\n" * 200_000 + b"--B--\r\n", 413),
+        (b"--B--\r\n", 403),
+    ],
+)
+async def test_nothing_stands_before_a_forms_first_part(stand: Stand, body: bytes, status: int) -> None:
+    """A stranger's megabytes of line ends are not searched for it; a form without parts lacks its token."""
+    headers = {"X-Router-Host": "admin.portal.example", "Content-Type": "multipart/form-data; boundary=B"}
+    async with (
+        ClientSession() as session,
+        session.post(f"{stand.url}/sign-in", data=body, headers=headers) as sent,
+    ):
+        assert sent.status == status
 
 
 async def test_the_script_is_told_the_same(stand: Stand) -> None:
