@@ -16,6 +16,8 @@ from router.errors import BadInput, NotFound
 from router.hostname import Hostname
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router.certificates.life import Standing
     from router.certificates.record import CertificateRecord
     from router.cli.stores import Stores
@@ -42,6 +44,10 @@ Passphrase = Annotated[
     Parameter(negative=(), help="Read the key's pass phrase from standard input."),
 ]
 Which = Annotated[str, Parameter(help="Its id, as `certificate list` names it, or a hostname it serves.")]
+Of = Annotated[
+    str | None,
+    Parameter(help="Only one of this tenant. Through the API: whose it is; without it, the platform's."),
+]
 State = Literal["held", "deploying", "active", "expiring", "expired", "superseded"]
 
 
@@ -158,7 +164,7 @@ async def list_(
 
 
 @app.command
-async def show(which: Which, /, *, as_json: AsJson = False) -> None:
+async def show(which: Which, /, *, tenant: Of = None, as_json: AsJson = False) -> None:
     """Show a certificate: where it stands, its chain, whom it serves, what its owner should know.
 
     For example:
@@ -169,7 +175,7 @@ async def show(which: Which, /, *, as_json: AsJson = False) -> None:
 
     now = time.time()
     async with opened() as stores:
-        record = await _chosen(stores, which)
+        record = await _chosen(stores, which, tenant)
         sealed = await stores.vault.get(record.id)
         standing = (await stores.standings.of([record]))[record.id]
         slugs = {each.tenant.id: each.tenant.slug for each in await stores.registry.list()}
@@ -190,7 +196,7 @@ async def show(which: Which, /, *, as_json: AsJson = False) -> None:
 
 
 @app.command
-async def rollback(which: Which, /, *, as_json: AsJson = False) -> None:
+async def rollback(which: Which, /, *, tenant: Of = None, as_json: AsJson = False) -> None:
     """Have the certificate serve again whose place another took, within a second.
 
     WHICH is the one to take back, or a superseded one that is to serve again.
@@ -202,7 +208,7 @@ async def rollback(which: Which, /, *, as_json: AsJson = False) -> None:
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see check
 
     async with opened() as stores:
-        asked = await _chosen(stores, which)
+        asked = await _chosen(stores, which, tenant)
         again = await stores.vault.roll_back(asked.id, actor=actor())
         standings = await stores.standings.of(again)
         slugs = {each.tenant.id: each.tenant.slug for each in await stores.registry.list()}
@@ -221,6 +227,7 @@ async def delete(
     certificate_id: Annotated[str, Parameter(help="Which one, as `certificate list` names it.")],
     /,
     *,
+    tenant: Of = None,
     even_the_last: Annotated[
         bool,
         Parameter(negative=(), help="Even where hostnames that are active are left without a certificate."),
@@ -238,13 +245,15 @@ async def delete(
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see check
 
     async with opened() as stores:
+        if tenant is not None:
+            certificate_id = (await _by_id(stores, certificate_id, tenant)).id
         gone = await stores.vault.delete(certificate_id, actor=actor(), even_the_last=even_the_last)
     said = f"{gone.id} is deleted; its names were {some(gone.names)}."
     answer({"deleted": gone.id, "names": list(gone.names)}, said, as_json=as_json)
 
 
 @app.command(name="export-public")
-async def export_public(which: Which, /, *, as_json: AsJson = False) -> None:
+async def export_public(which: Which, /, *, tenant: Of = None, as_json: AsJson = False) -> None:
     """Write a certificate with its chain, as PEM; the key leaves the router for nobody.
 
     For example:
@@ -253,7 +262,7 @@ async def export_public(which: Which, /, *, as_json: AsJson = False) -> None:
     from router.cli.stores import opened  # noqa: PLC0415 - see check
 
     async with opened() as stores:
-        sealed = await stores.vault.get((await _chosen(stores, which)).id)
+        sealed = await stores.vault.get((await _chosen(stores, which, tenant)).id)
     answer(
         {"id": sealed.record.id, "chain": sealed.chain_pem},
         sealed.chain_pem.removesuffix("\n"),
@@ -261,15 +270,32 @@ async def export_public(which: Which, /, *, as_json: AsJson = False) -> None:
     )
 
 
-async def _chosen(stores: Stores, which: str) -> CertificateRecord:
+async def _chosen(stores: Stores, which: str, slug: str | None) -> CertificateRecord:
     """Find the upload that is meant: by its id, or the one that serves a hostname, or waits to."""
+    if which.startswith("crt_"):
+        return await _by_id(stores, which, slug)
+    hostname, owner = Hostname.parse(which), await _owner(stores, slug)
+    found = [each.record for each in (await stores.vault.candidates(hostname)).certificates]
+    found = [each for each in found if owner in (None, each.tenant_id)]
+    every = [each for each in await stores.vault.list() if owner in (None, each.tenant_id)]
+    return serving(found or [each for each in every if each.state == "active"], hostname)
+
+
+async def _by_id(stores: Stores, which: str, slug: str | None) -> CertificateRecord:
+    owner, record = await _owner(stores, slug), (await stores.vault.get(which)).record
+    if owner not in (None, record.tenant_id):
+        raise NotFound("no_such_certificate", f"{slug} has no certificate “{which[:40]}”.")
+    return record
+
+
+async def _owner(stores: Stores, slug: str | None) -> str | None:
+    return (await stores.registry.get(slug)).tenant.id if slug is not None else None
+
+
+def serving(found: Sequence[CertificateRecord], hostname: Hostname) -> CertificateRecord:
+    """Choose what serves a hostname. Raises ``NotFound("no_such_certificate")``."""
     from router.certificates.record import choose  # noqa: PLC0415 - see show
 
-    if which.startswith("crt_"):
-        return (await stores.vault.get(which)).record
-    hostname = Hostname.parse(which)
-    found = [each.record for each in (await stores.vault.candidates(hostname)).certificates]
-    found = found or [each for each in await stores.vault.list() if each.state == "active"]
     chosen = choose(found, hostname, time.time())
     if not chosen:
         hint = f"tenant-router explain {hostname}"

@@ -20,7 +20,8 @@ app = App(
 
 Email = Annotated[str, Parameter(name="EMAIL", help="The operator's e-mail address.")]
 
-_COLUMNS: Final = ("email", "role", "tenant", "state", "created_at")
+COLUMNS: Final = ("email", "role", "tenant", "state", "created_at")
+NONE_YET: Final = "There are none yet: tenant-router operator add --help"
 
 
 @app.command
@@ -73,7 +74,7 @@ async def list_(
             if len(piece) < MAX_LISTED:
                 break
     rows = [described(each) for each in found]
-    show_list(rows, _COLUMNS, as_json=as_json, none="There are none yet: tenant-router operator add --help")
+    show_list(rows, COLUMNS, as_json=as_json, none=NONE_YET)
 
 
 @app.command
@@ -164,6 +165,11 @@ def described(operator: Operator) -> Record:
     }
 
 
+def no_such_operator() -> NotFound:
+    """Say that nobody has that address, and where all are."""
+    return NotFound("no_such_operator", "There is no such operator. See: tenant-router operator list")
+
+
 async def _set_disabled(email: str, *, disabled: bool, said: str, as_json: bool) -> None:
     from router.cli.stores import actor, opened  # noqa: PLC0415 - see add
 
@@ -185,7 +191,7 @@ async def _find(operators: Operators, email: str) -> Operator:
 
     found = await operators.find_by_email(normalise_email(email))
     if found is None:
-        raise NotFound("no_such_operator", "There is no such operator. See: tenant-router operator list")
+        raise no_such_operator()
     return found
 
 
@@ -193,6 +199,6 @@ def _show_link(stores: Stores, token: str, operator: Operator, *, as_json: bool)
     from router.console.operator_links import link_address  # noqa: PLC0415 - see add
 
     settings = stores.settings
-    address = link_address(token, admin_hostname=settings.admin_hostname, public_port=settings.public_port)
+    address = link_address(token, admin_hostname=settings.admin_hostname, port=settings.console_port)
     said = f"For {operator.email}, a {operator.role}: it works once, within a day. It is shown this once."
     answer({"link": address, **described(operator)}, address, said, as_json=as_json)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 app = App(name="webhook", help="Webhooks: who is told what happens to domains and certificates.")
 
+COLUMNS: Final = ("id", "tenant", "url", "events", "disabled", "failing_since")
+NONE_YET: Final = "There are none yet: tenant-router webhook add --help"
+DELIVERY_COLUMNS: Final = ("id", "event", "state", "attempts", "status", "error", "created_at")
+NO_DELIVERIES: Final = "There are none: tenant-router webhook test sends one."
+
 _MOST: Final = 10_000
 
 WebhookId = Annotated[str, Parameter(name="ID", help="The webhook's id, from `webhook list`.")]
@@ -64,8 +69,7 @@ async def list_(*, tenant: Of = None, as_json: AsJson = False) -> None:
         owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
         found = await stores.webhooks.list(within=owner, most=_MOST)
     rows = [_described(each) for each in found]
-    columns = ("id", "tenant", "url", "events", "disabled", "failing_since")
-    show_list(rows, columns, as_json=as_json, none="There are none yet: tenant-router webhook add --help")
+    show_list(rows, COLUMNS, as_json=as_json, none=NONE_YET)
 
 
 @app.command
@@ -143,8 +147,7 @@ async def deliveries(
     async with opened() as stores:
         found = await stores.webhooks.deliveries(webhook_id, most=max(1, most))
     rows = [_sent(each) for each in found]
-    columns = ("id", "event", "state", "attempts", "status", "error", "created_at")
-    show_list(rows, columns, as_json=as_json, none="There are none: tenant-router webhook test sends one.")
+    show_list(rows, DELIVERY_COLUMNS, as_json=as_json, none=NO_DELIVERIES)
 
 
 @app.command

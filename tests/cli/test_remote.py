@@ -249,6 +249,75 @@ def test_a_certificate_is_judged_uploaded_and_listed(remote: Elsewhere) -> None:
     assert remote("certificate", "upload", other, wrong).code == Exit.USAGE
 
 
+def test_a_certificate_is_shown_rolled_back_and_deleted(remote: Elsewhere) -> None:
+    """By its id or a hostname, as its owner's; the chain comes back as it was sent."""
+    added(remote)
+    mine, host = ("--tenant", "acme"), "acme.portal.example"
+    ids = []
+    for stem in ("first", "second"):
+        issued = issue(remote.router.authority, remote.shell.folder, stem, host)
+        ids.append(remote("certificate", "upload", *issued, *mine, "--wait", "30", "--json").answer["id"])
+    shown = remote("certificate", "show", host, *mine, "--json").answer
+    local = remote.router.local("certificate", "show", host, *mine)
+    assert shown["id"] == ids[1]
+    assert {name: shown[name] for name in local if name not in ("source", "faults")} == {
+        name: value for name, value in local.items() if name not in ("source", "faults")
+    }
+    assert "1 of 1 workers have it" in remote("certificate", "show", host, *mine).out
+    exported = remote("certificate", "export-public", host, *mine, "--json").answer
+    assert exported == remote.router.local("certificate", "export-public", host)
+    assert remote("certificate", "show", host, "--json").error == "no_such_certificate"
+    assert remote("certificate", "show", ids[0], "--json").error == "no_such_certificate"
+    [again] = remote("certificate", "rollback", host, *mine, "--json").answer
+    assert again["id"] == ids[0]
+    deleted = remote("certificate", "delete", ids[1], *mine, "--json").answer
+    assert deleted == {"deleted": ids[1], "names": [host]}
+    assert remote("certificate", "delete", ids[0], *mine, "--json").error == "last_certificate"
+    assert remote("certificate", "delete", ids[0], *mine, "--even-the-last").code == Exit.OK
+
+
+def test_operators(remote: Elsewhere) -> None:
+    """Added with a link, listed, changed, kept out, removed; found by their addresses."""
+    added(remote)
+    who = "ada@operators.example"
+    made = remote("operator", "add", who, "--tenant", "acme", "--json").answer
+    assert (made["role"], made["tenant"], made["state"]) == ("tenant-operator", "acme", "invited")
+    assert made["link"].startswith(f"https://{ADMIN}/welcome?t=")
+    listed = remote("operator", "list", "--tenant", "acme", "--json").answer
+    assert listed == remote.router.local("operator", "list", "--tenant", "acme")
+    assert {"link": made["link"], **listed[0]} == made
+    assert remote("operator", "role", who, "--read-only", "--json").answer["role"] == "tenant-reader"
+    assert remote("operator", "disable", who, "--json").answer["state"] == "disabled"
+    assert remote("operator", "link", who, "--json").error == "operator_disabled"
+    assert f"{who} can sign in again." in remote("operator", "enable", who).out
+    assert remote("operator", "link", who.upper(), "--json").answer["link"] != made["link"]
+    assert remote("operator", "remove", who, "--json").answer["email"] == who
+    ran = remote("operator", "remove", who, "--json")
+    assert (ran.code, ran.error) == (Exit.NOT_FOUND, "no_such_operator")
+
+
+def test_webhooks(remote: Elsewhere) -> None:
+    """Set up with a secret that is shown once, tried out, switched, removed."""
+    added(remote)
+    made = remote("webhook", "add", "https://1.1.1.1/hook", "--tenant", "acme", "--json").answer
+    secret, which = made.pop("secret"), made["id"]
+    assert (made["tenant"], made["events"], made["disabled"]) == ("acme", ["*"], False)
+    assert remote("webhook", "list", "--tenant", "acme", "--json").answer == [made]
+    assert remote.router.local("webhook", "list", "--tenant", "acme") == [made]
+    assert remote("webhook", "list", "--tenant", "nobody", "--json").error == "tenant_not_found"
+    assert remote("webhook", "rotate", which, "--json").answer["secret"] != secret
+    sent = remote("webhook", "test", which, "--json").answer
+    told = remote("webhook", "deliveries", which, "--json").answer
+    assert sent["id"] in [each["id"] for each in told]
+    assert set(told[0]) == set(remote.router.local("webhook", "deliveries", which)[0])
+    assert remote("webhook", "disable", which, "--json").answer["disabled"] is True
+    ran = remote("webhook", "redeliver", which, sent["id"], "--json")
+    assert (ran.code, ran.error) == (Exit.CONFLICT, "webhook_disabled")
+    assert f"{which} is sent events again." in remote("webhook", "enable", which).out
+    assert f"{which} is removed." in remote("webhook", "remove", which).out
+    assert remote("webhook", "deliveries", which, "--json").error == "no_such_webhook"
+
+
 def test_users_and_tokens(remote: Elsewhere) -> None:
     """Found by their addresses, changed, kept out; tokens made and revoked."""
     added(remote)

@@ -1,16 +1,24 @@
-"""``certificate`` through the API, told in the words of the commands."""
+"""``certificate`` through the API, told in the words of the commands.
+
+Whose a certificate is has to be said: without a tenant, one of the platform's own is meant.
+"""
 
 from __future__ import annotations
 
 import base64
 import time
+from datetime import datetime
 from typing import Any, Final
 
-from router.cli.certificate import passphrase_from_stdin, read_file
+from router.certificates.life import Standing
+from router.certificates.record import CertificateRecord
+from router.cli.certificate import passphrase_from_stdin, read_file, serving
 from router.cli.certificate_views import some
-from router.cli.output import Exit, Usage, answer, complain, show_list
+from router.cli.certificate_views import told as spoken
+from router.cli.output import Exit, Usage, answer, complain, show_list, show_record
 from router.cli.remote.client import Client, Told, escaped
 from router.cli.remote.tenants import Given, tenant_path
+from router.hostname import Hostname
 
 _LOOKED_EVERY: Final = 1.0
 
@@ -51,6 +59,48 @@ def list_all(client: Client, given: Given) -> None:
     show_list(rows, columns, as_json=given["as_json"], none="There are none.")
 
 
+def show(client: Client, given: Given) -> None:
+    """Do ``certificate show``."""
+    found = client.get(_chosen(client, given))
+    chain, warnings = found.pop("chain"), found.pop("warnings")
+    record = {
+        **_described(found, given["tenant"]),
+        "chain": [each["subject"] for each in chain],
+        "issuer": chain[-1]["issuer"],
+        "warnings": warnings,
+    }
+    said = [each["sentence"] for each in warnings]
+    for_people = {**record, "state": _standing(found), "workers": None, "warnings": said}
+    show_record(record, as_json=given["as_json"], told=for_people)
+
+
+def rollback(client: Client, given: Given) -> None:
+    """Do ``certificate rollback``."""
+    again = client.post(f"{_chosen(client, given)}/rollback")["items"]
+    said = [
+        f"{each['id']} serves {some(each['names'])} again, until {each['not_after']}: {_standing(each)}."
+        for each in again
+    ]
+    answer([_described(each, given["tenant"]) for each in again], *said, as_json=given["as_json"])
+
+
+def delete(client: Client, given: Given) -> None:
+    """Do ``certificate delete``."""
+    path = f"{_path(given['tenant'])}/{escaped(given['certificate_id'])}"
+    gone = client.get(path)
+    client.delete(f"{path}?even_the_last=true" if given["even_the_last"] else path)
+    said = f"{gone['id']} is deleted; its names were {some(gone['names'])}."
+    answer({"deleted": gone["id"], "names": gone["names"]}, said, as_json=given["as_json"])
+
+
+def export_public(client: Client, given: Given) -> None:
+    """Do ``certificate export-public``."""
+    path = _chosen(client, given)
+    chain = b"".join(client.lines(f"{path}/chain")).decode("ascii")
+    record = {"id": path.rpartition("/")[2], "chain": chain}
+    answer(record, chain.removesuffix("\n"), as_json=given["as_json"])
+
+
 def _path(tenant: str | None) -> str:
     return "/certificates" if tenant is None else f"{tenant_path(tenant)}/certificates"
 
@@ -74,6 +124,41 @@ def _deployed(client: Client, path: str, wait: float) -> Told:
         if told["state"] != "deploying" or time.monotonic() >= ends:
             return told
         time.sleep(_LOOKED_EVERY)
+
+
+def _chosen(client: Client, given: Given) -> str:
+    """Find where the certificate is that is meant: by its id, or the one that serves a hostname."""
+    path, which = _path(given["tenant"]), given["which"]
+    if which.startswith("crt_"):
+        return f"{path}/{escaped(which)}"
+    hostname = Hostname.parse(which)
+    found = [told for told in client.all(path) if told["state"] != "superseded"]
+    served = [told for told in found if told["state"] != "held"]
+    records = [_record(told, given["tenant"]) for told in served or found]
+    return f"{path}/{escaped(serving(records, hostname).id)}"
+
+
+def _record(told: Told, tenant: str | None) -> CertificateRecord:
+    return CertificateRecord(
+        id=told["id"],
+        tenant_id=tenant,
+        source="upload",
+        state="active",
+        key_type=told["key_type"],
+        fingerprint=told["fingerprint"],
+        names=tuple(told["names"]),
+        not_before=_moment(told["not_before"]),
+        not_after=_moment(told["not_after"]),
+        created_at=_moment(told["created_at"]),
+    )
+
+
+def _moment(spelled: str) -> int:
+    return int(datetime.fromisoformat(spelled).timestamp())
+
+
+def _standing(told: Told) -> str:
+    return spoken(Standing(told["state"], told["workers_have"], told["workers"]))
 
 
 def _described(told: Told, tenant: str | None) -> dict[str, Any]:

@@ -7,9 +7,18 @@ from contextlib import closing
 from inspect import BoundArguments
 from typing import Any, Final
 
-from router.cli import apply, audit, certificate, domain, invitations, tenant, token, user
+from router.cli import apply, audit, certificate, domain, invitations, operator, tenant, token, user, webhook
 from router.cli.output import Usage
-from router.cli.remote import audits, certificates, domains, exporting, people, tenants
+from router.cli.remote import (
+    audits,
+    certificates,
+    domains,
+    exporting,
+    operators,
+    people,
+    tenants,
+    webhooks,
+)
 from router.cli.remote.client import Client
 from router.cli.remote.place import Place
 
@@ -36,6 +45,10 @@ COMMANDS: Final[dict[Callable[..., Any], Callable[[Client, tenants.Given], int |
     certificate.check: certificates.check,
     certificate.upload: certificates.upload,
     certificate.list_: certificates.list_all,
+    certificate.show: certificates.show,
+    certificate.rollback: certificates.rollback,
+    certificate.delete: certificates.delete,
+    certificate.export_public: certificates.export_public,
     user.list_: people.list_users,
     user.show: people.show_user,
     user.join: people.join,
@@ -49,6 +62,22 @@ COMMANDS: Final[dict[Callable[..., Any], Callable[[Client, tenants.Given], int |
     token.add: people.add_token,
     token.list_: people.list_tokens,
     token.revoke: people.revoke_token,
+    operator.add: operators.add,
+    operator.list_: operators.list_all,
+    operator.role: operators.role,
+    operator.disable: operators.disable,
+    operator.enable: operators.enable,
+    operator.remove: operators.remove,
+    operator.link: operators.link,
+    webhook.add: webhooks.add,
+    webhook.list_: webhooks.list_all,
+    webhook.rotate: webhooks.rotate,
+    webhook.disable: webhooks.disable,
+    webhook.enable: webhooks.enable,
+    webhook.remove: webhooks.remove,
+    webhook.deliveries: webhooks.deliveries,
+    webhook.redeliver: webhooks.redeliver,
+    webhook.try_out: webhooks.try_out,
     apply.export: exporting.export,
     audit.list_: audits.list_lines,
     audit.export: audits.export,
