@@ -127,6 +127,8 @@ class Throttle:
         return verdict
 
     async def _signed_in_from(self, tenant_id: str, email: str, network: str) -> bool:
+        if not email.isprintable():  # no account's; PostgreSQL would not even look for a NUL
+            return False
         addresses = await self._addresses(tenant_id, email)
         return any(network_of(address) == network for address in addresses)
 

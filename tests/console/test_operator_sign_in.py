@@ -11,7 +11,7 @@ from router.console.operator_sessions import IDLE, LIFE
 from router.errors import BadInput, NotFound
 from router.identity.passwords import Passwords
 from router.identity.sign_in import WRONG, Refused
-from router.identity.throttle import PAIR
+from router.identity.throttle import ACCOUNT, PAIR
 from router.storage.schema import operator_sessions
 from tests.console.page_browser import PASSWORD
 from tests.console.test_operators import add, session_of
@@ -78,6 +78,15 @@ async def test_attempts_are_budgeted(stand: Stand) -> None:
     assert isinstance(refused, Refused)
     assert refused.code == "too_many_attempts"
     assert isinstance(await attempt(stand, "ada@example.com", PASSWORD, address="198.51.100.1"), str)
+
+
+async def test_what_is_no_address_is_budgeted_too(stand: Stand) -> None:
+    """Past what strangers share, a NUL in it is asked of no database: PostgreSQL has no text for it."""
+    for number in range(ACCOUNT.limit):
+        assert await attempt(stand, "a\x00b", PASSWORD, address=f"203.0.{number}.7") == WRONG
+    refused = await attempt(stand, "a\x00b", PASSWORD, address="198.51.100.7")
+    assert isinstance(refused, Refused)
+    assert refused.code == "too_many_attempts"
 
 
 async def test_a_session_ends_idle_and_in_any_case(stand: Stand) -> None:
