@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
 from router.certificates.names import covers
-from router.console.pages.page import Action, FormPage, version_in
+from router.console.pages.page import FormPage, version_in
 from router.console.scopes import Scope
-from router.errors import BadInput, NotFound
+from router.errors import BadInput
 from router.tenants.claims import SERVED, TRANSITIONS, ClaimEvent, ClaimState
 from router.tenants.form import TenantForm
 from router.tenants.story import Story, Ways, ends_at, tell
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from router.tenants.registry import Registry
 
 DOMAIN: Final = "/tenants/{tenant}/domain"
-ONE: Final = DOMAIN + "/{hostname}"
 
 _WAYS: Final = Ways(
     behind_cdn="“A CDN stands before it”",
@@ -160,7 +159,7 @@ class DomainPage(FormPage):
     async def facts(self, call: Call) -> Mapping[str, object]:
         """Tell how each hostname stands, the one that waits first."""
         slug, below = call.admitted.tenant.slug, call.address(DOMAIN)
-        found = [await self._domains.status(each, slug=slug) for each in _hostnames(call)]
+        found = [await self._domains.status(each, slug=slug) for each in hostnames_of(call)]
         held = [*await self._vault.of(call.admitted.tenant.id), *await self._vault.of(None)]
         held += self._folder.list()
         names = {name for each in held if each.state == "active" for name in each.names}
@@ -187,189 +186,7 @@ class DomainPage(FormPage):
         return self.done(call, "claimed")
 
 
-class OfDomain(Action):
-    """Something that is done to a claim of the tenant's."""
-
-    back: ClassVar = DOMAIN
-    change: ClassVar = Scope.DOMAINS_WRITE
-
-    def __init__(self, desk: Desk, domains: Domains) -> None:
-        super().__init__(desk)
-        self._domains = domains
-
-
-class VerifyAction(OfDomain):
-    """Look for the proof now."""
-
-    path: ClassVar = ONE + "/verify"
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
-        """Ask the DNS, which takes some seconds where it is silent."""
-        await self._domains.verify(call.path["hostname"], slug=call.admitted.tenant.slug, actor=call.actor)
-        return self.done(call, "looked")
-
-
-class CdnAction(Action):
-    """Note that a CDN stands before a hostname, or no more."""
-
-    path: ClassVar = ONE + "/cdn"
-    back: ClassVar = DOMAIN
-    change: ClassVar = Scope.DOMAINS_WRITE
-    typed: ClassVar = ("behind_cdn", "version")
-
-    def __init__(self, desk: Desk, registry: Registry) -> None:
-        super().__init__(desk)
-        self._registry = registry
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:
-        """Note it."""
-        hostname, behind = call.path["hostname"], sent["behind_cdn"] == "yes"
-        if hostname not in _hostnames(call):
-            raise _not_claimed()
-        form = TenantForm(external_domain=hostname, behind_cdn=behind)
-        slug = call.admitted.tenant.slug
-        await self._registry.change(slug, form, actor=call.actor, version=version_in(sent))
-        return self.done(call, "cdn")
-
-
-class UnblockAction(OfDomain):
-    """Take a refusal back."""
-
-    path: ClassVar = ONE + "/unblock"
-    change: ClassVar = Scope.DOMAINS_VOUCH
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
-        """Take it back."""
-        await self._domains.unblock(call.path["hostname"], slug=call.admitted.tenant.slug, actor=call.actor)
-        return self.done(call, "unblocked")
-
-
-class ResumeDomainAction(OfDomain):
-    """Switch a hostname on again."""
-
-    path: ClassVar = ONE + "/resume"
-    change: ClassVar = Scope.DOMAINS_VOUCH
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
-        """Switch it on."""
-        await self._domains.resume(call.path["hostname"], slug=call.admitted.tenant.slug, actor=call.actor)
-        return self.done(call, "resumed")
-
-
-class Decision(FormPage):
-    """A page that asks once more, or for a reason, before something is done to a claim.
-
-    ``explained`` says what comes of it, ``button`` does it; ``event`` has to be possible.
-    """
-
-    template: ClassVar = "domain_decision.html"
-    section: ClassVar = "domain"
-    event: ClassVar[str]
-    explained: ClassVar[str]
-    button: ClassVar[str]
-
-    def __init__(self, desk: Desk, domains: Domains, registry: Registry) -> None:
-        super().__init__(desk)
-        self._domains = domains
-        self._registry = registry
-
-    async def facts(self, call: Call) -> Mapping[str, object]:
-        """Say what it is about."""
-        if call.path["hostname"] not in _hostnames(call):
-            raise _not_claimed()
-        return {
-            "hostname": call.path["hostname"],
-            "explained": self.explained,
-            "button": self.button,
-            "asks": "reason" in self.required,
-            "danger": self.event != "vouch",
-            "back": call.address(DOMAIN),
-        }
-
-
-class ReleasePage(Decision):
-    """Give a hostname up."""
-
-    path: ClassVar = ONE + "/release"
-    title: ClassVar = "Give the hostname up"
-    scope: ClassVar = Scope.DOMAINS_WRITE
-    event: ClassVar = "release"
-    explained: ClassVar = (
-        "It stops answering as the tenant's at once, and customers use the address under the platform's "
-        "domain. To have it back, it is claimed and proved again."
-    )
-    button: ClassVar = "Give it up"
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:  # noqa: ARG002 - it has no fields
-        """Give it up."""
-        await self._domains.release(call.path["hostname"], slug=call.admitted.tenant.slug, actor=call.actor)
-        return self.done(call, "released", DOMAIN)
-
-
-class VouchPage(Decision):
-    """Make a claim active by a platform operator's word."""
-
-    path: ClassVar = ONE + "/vouch"
-    title: ClassVar = "Vouch for the hostname"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "vouch"
-    explained: ClassVar = (
-        "It is active at once, without proof, and stays so until it is given up: the DNS is not asked any "
-        "more. The tenant's former hostname is released."
-    )
-    button: ClassVar = "Vouch for it"
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:
-        """Vouch for it."""
-        hostname, slug = call.path["hostname"], call.admitted.tenant.slug
-        await self._registry.activate_domain(hostname, reason=sent["reason"], slug=slug, actor=call.actor)
-        return self.done(call, "vouched", DOMAIN)
-
-
-class BlockPage(Decision):
-    """Refuse a claim."""
-
-    path: ClassVar = ONE + "/block"
-    title: ClassVar = "Refuse the hostname"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "block"
-    explained: ClassVar = "The tenant cannot have it, whatever its DNS says, until that is taken back."
-    button: ClassVar = "Refuse it"
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:
-        """Refuse it."""
-        hostname, slug = call.path["hostname"], call.admitted.tenant.slug
-        await self._domains.block(hostname, reason=sent["reason"], slug=slug, actor=call.actor)
-        return self.done(call, "blocked", DOMAIN)
-
-
-class SuspendDomainPage(Decision):
-    """Switch a hostname off."""
-
-    path: ClassVar = ONE + "/suspend"
-    title: ClassVar = "Switch the hostname off"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "suspend"
-    explained: ClassVar = "It answers nobody, but stays the tenant's: no other can have it meanwhile."
-    button: ClassVar = "Switch it off"
-
-    async def sent(self, call: Call, sent: Sent) -> web.Response:
-        """Switch it off."""
-        hostname, slug = call.path["hostname"], call.admitted.tenant.slug
-        await self._domains.suspend(hostname, reason=sent["reason"], slug=slug, actor=call.actor)
-        return self.done(call, "suspended", DOMAIN)
-
-
-def _hostnames(call: Call) -> Sequence[str]:
+def hostnames_of(call: Call) -> Sequence[str]:
     """Name the hostnames that the tenant claims; where it claims none, the one that it lost last."""
     claimed = [claim for claim in call.admitted.record.claims if claim.kind == "external"]
     live = [str(claim.hostname) for claim in claimed if claim.state is not ClaimState.RELEASED]
@@ -377,10 +194,6 @@ def _hostnames(call: Call) -> Sequence[str]:
     if not live and lost:
         return [str(max(lost, key=lambda claim: claim.updated_at).hostname)]
     return live
-
-
-def _not_claimed() -> NotFound:
-    return NotFound("claim_not_found", "The tenant does not claim this hostname.")
 
 
 def _shown(standing: Standing, below: str, certified: Collection[str]) -> Shown:

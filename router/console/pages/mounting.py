@@ -12,17 +12,8 @@ from router.console.pages.account import AccountPage, EndOtherSessionsAction, En
 from router.console.pages.audit import AuditPage, TenantAuditPage
 from router.console.pages.branding import BrandingPage
 from router.console.pages.certificate import certificate_pages
-from router.console.pages.domain import (
-    BlockPage,
-    CdnAction,
-    DomainPage,
-    ReleasePage,
-    ResumeDomainAction,
-    SuspendDomainPage,
-    UnblockAction,
-    VerifyAction,
-    VouchPage,
-)
+from router.console.pages.domain import DomainPage
+from router.console.pages.domain_actions import domain_actions
 from router.console.pages.entrance import HomePage, SignInPage, SignOutAction, WelcomePage
 from router.console.pages.front import Front
 from router.console.pages.operators import operator_pages
@@ -80,14 +71,7 @@ def pages_of(
         SettingsCheck(desk, registry),
         SettingsPreview(desk, use_cases.preview),
         DomainPage(desk, use_cases.domains, registry, use_cases.vault, use_cases.certificate_folder),
-        VerifyAction(desk, use_cases.domains),
-        CdnAction(desk, registry),
-        UnblockAction(desk, use_cases.domains),
-        ResumeDomainAction(desk, use_cases.domains),
-        ReleasePage(desk, use_cases.domains, registry),
-        VouchPage(desk, use_cases.domains, registry),
-        BlockPage(desk, use_cases.domains, registry),
-        SuspendDomainPage(desk, use_cases.domains, registry),
+        *domain_actions(desk, use_cases.domains, registry),
         StatePage(desk),
         SuspendAction(desk, registry),
         ResumeAction(desk, registry),
