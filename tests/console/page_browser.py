@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from html import unescape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import ClientSession, FormData
 from yarl import URL
 
+from router.errors import Unavailable
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from router.tenants.tenant import Tenant
     from tests.console.stand import Stand
@@ -127,6 +131,21 @@ class PageBrowser:
                     del self.cookies[name]
             set_cookies = tuple(answer.headers.getall("Set-Cookie", []))
             return Shown(answer.status, dict(answer.headers), await answer.text(), set_cookies)
+
+
+@contextmanager
+def database_away(stand: Stand) -> Iterator[None]:
+    """Have nobody reach the stand's database, as a database that does not answer would."""
+
+    @asynccontextmanager
+    async def away(*_: object) -> AsyncIterator[None]:
+        raise Unavailable("database_unavailable", "The database does not answer.")
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        for way in ("read", "write"):
+            patch.setattr(type(stand.database), way, away)
+        yield
 
 
 async def signed_in(

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from router.tenants.form import TenantForm
 from tests.certificates.maker import ROOT, Made, make, pem_key
-from tests.console.page_browser import signed_in
+from tests.console.page_browser import database_away, signed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from router.certificates.record import CertificateRecord
     from tests.console.page_browser import PageBrowser, Shown
     from tests.console.stand import Stand
-    from tests.outages import Outage
 
 PAGE = "/tenants/acme/certificate"
 HOST = "billing.acme.test"
@@ -307,10 +306,10 @@ async def test_anothers_certificates_do_not_exist(stand: Stand) -> None:
     assert len(await held(stand)) == 1
 
 
-async def test_while_the_database_is_away(stand: Stand, outage: Outage) -> None:
+async def test_while_the_database_is_away(stand: Stand) -> None:
     """503 with Retry-After, for the page and for an upload, of which nothing is kept."""
     browser = await signed_in(stand, stand.acme)
-    async with outage():
+    with database_away(stand):
         answers = [await browser.get(PAGE), await send(browser, whole(LEAF), page="/static/mark.svg")]
     assert [answer.status for answer in answers] == [503, 503]
     assert all("Retry-After" in answer.headers for answer in answers)

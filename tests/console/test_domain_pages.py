@@ -8,14 +8,13 @@ import pytest
 
 from router.tenants.form import TenantForm
 from router.tenants.story import tell
-from tests.console.page_browser import signed_in
+from tests.console.page_browser import database_away, signed_in
 
 if TYPE_CHECKING:
     from router.tenants.claims import Claim
     from router.tenants.domains import Standing
     from tests.console.page_browser import PageBrowser, Shown
     from tests.console.stand import Stand
-    from tests.outages import Outage
 
 PAGE = "/tenants/acme/domain"
 HOST = "billing.acme.test"
@@ -221,9 +220,9 @@ async def test_no_sentence_speaks_of_commands(stand: Stand) -> None:
     assert tell((await claims(stand))[HOST], found.target).sentence in page.body
 
 
-async def test_while_the_database_is_away(stand: Stand, outage: Outage) -> None:
+async def test_while_the_database_is_away(stand: Stand) -> None:
     """The page is a 503 that says when to try again."""
     browser = await signed_in(stand, stand.acme)
-    async with outage():
+    with database_away(stand):
         shown = await browser.get(PAGE)
     assert (shown.status, "Retry-After" in shown.headers) == (503, True)

@@ -10,13 +10,12 @@ from urllib.parse import urlencode
 import pytest
 
 from router.tenants.form import TenantForm
-from tests.console.page_browser import signed_in
+from tests.console.page_browser import database_away, signed_in
 
 if TYPE_CHECKING:
     from router.tenants.rows import TenantRecord
     from tests.console.page_browser import PageBrowser
     from tests.console.stand import Stand
-    from tests.outages import Outage
 
 PAGE = "/tenants/acme/settings"
 HOST = "billing.acme.test"
@@ -222,11 +221,11 @@ async def test_a_tenants_address_leads_to_its_settings(stand: Stand) -> None:
     assert (await browser.get("/")).location == PAGE
 
 
-async def test_while_the_database_is_away_nothing_is_lost(stand: Stand, outage: Outage) -> None:
+async def test_while_the_database_is_away_nothing_is_lost(stand: Stand) -> None:
     """503 with Retry-After for page and form; afterwards all is as it was."""
     browser = await signed_in(stand, stand.acme)
     typed = await form(stand, theme_colour="#c2185b") | {"csrf": (await browser.get(PAGE)).csrf}
-    async with outage():
+    with database_away(stand):
         answers = [await browser.get(PAGE), await browser.post(PAGE, typed, page="/static/mark.svg")]
     assert [answer.status for answer in answers] == [503, 503]
     assert all("Retry-After" in answer.headers for answer in answers)
