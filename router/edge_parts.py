@@ -84,7 +84,7 @@ def join_house(
         public_port=settings.public_port,
         default_upstreams=outside.default_upstreams,
     )
-    answers = Answers(error_pages, public_port=settings.public_port)
+    answers = Answers(error_pages, public_port=settings.public_port, console_port=settings.console_port)
     admin = settings.admin_hostname
     reception = Reception(
         rooms.directory,
@@ -94,6 +94,7 @@ def join_house(
         answers,
         admin_hostname=admin,
         admin_networks=settings.admin_networks,
+        admin_port=settings.admin_port,
     )
     access_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     if access_log is not None:

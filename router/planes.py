@@ -139,7 +139,7 @@ async def open_console(
         public_port=settings.public_port,
         csrf_key=_derived(storage.keys[0], "console csrf"),
         link_address=partial(
-            link_address, admin_hostname=settings.admin_hostname, public_port=settings.public_port
+            link_address, admin_hostname=settings.admin_hostname, port=settings.console_port
         ),
     )
     return await stack.enter_async_context(_on_private_socket(console))
@@ -166,7 +166,7 @@ def _explainer(
         platform_domain=settings.platform_domain,
         admin_hostname=settings.admin_hostname,
     )
-    return Explainer(inquiry, foresee)
+    return Explainer(inquiry, partial(foresee, admin_port=settings.admin_port))
 
 
 def _offered(themes: Themes) -> Offered:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PortName = str
-"""``https``, ``http`` or ``health``."""
+"""``https``, ``http``, ``health`` or ``admin``."""
 
 Sockets = dict[PortName, socket.socket]
 

@@ -97,6 +97,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
             platform_domain=settings.platform_domain,
             admin_hostname=settings.admin_hostname,
             public_port=settings.public_port,
+            admin_port=settings.admin_port,
             trusted=settings.trusted_proxies,
             proxy_protocol=settings.proxy_protocol,
         )

@@ -235,6 +235,11 @@ class Settings(BaseModel):
         (),
         description="Comma-separated networks from which that name is answered; else, from everywhere.",
     )
+    admin_port: Port | None = Field(
+        None,
+        description="A port of the console's own, the same number for operators; without it, the console "
+        "answers on the HTTPS port.",
+    )
     data_dir: Path = Field(
         Path("data"),
         description="The folder that holds the embedded database and the generated encryption key.",
@@ -415,6 +420,11 @@ class Settings(BaseModel):
         return Hostname.parse(f"{self.admin_name}.{self.platform_domain}")
 
     @property
+    def console_port(self) -> int:
+        """The port of the console's address as operators see it: its own, else the one customers see."""
+        return self.admin_port or self.public_port
+
+    @property
     def sealing_keys(self) -> tuple[bytes, ...]:
         """The encryption keys as bytes, the one that encrypts first; empty when none is set."""
         return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys)
@@ -436,6 +446,8 @@ class Settings(BaseModel):
         ports = (self.https_port, self.http_port, self.health_port)
         if len(set(ports)) < len(ports):
             raise _fault("https_port, http_port and health_port must be three different ports")
+        if self.admin_port in ports:
+            raise _fault("admin_port must be none of https_port, http_port and health_port")
         if self.session_idle > self.session_life:
             raise _fault("session_idle must not be longer than session_life")
         if self.max_connections_per_address > self.max_connections:

@@ -104,9 +104,12 @@ def of_settings(settings: Settings, environment: Mapping[str, str], folder: Path
 
     Unless the environment says otherwise, OpenSSL is configured by our own file, for what Python has no call.
     """
+    ports = {"https": settings.https_port, "http": settings.http_port, "health": settings.health_port}
+    if settings.admin_port is not None:
+        ports["admin"] = settings.admin_port
     return Supervisor(
         bind=settings.bind,
-        ports={"https": settings.https_port, "http": settings.http_port, "health": settings.health_port},
+        ports=ports,
         workers=settings.workers,
         drain_seconds=settings.drain_grace + settings.drain_timeout,
         environment={**_OPENSSL, **environment},

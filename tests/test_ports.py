@@ -46,6 +46,15 @@ def test_a_taken_port_is_a_clear_error(closing: ExitStack) -> None:
     closing.enter_context(socket.create_server(("127.0.0.1", free)))
 
 
+def test_the_consoles_port_is_told_by_its_setting(closing: ExitStack) -> None:
+    """As the others are: its variable and its option, when somebody else has it."""
+    taken = closing.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+    with pytest.raises(BadSettings) as told:
+        open_ports("127.0.0.1", {"https": free_port(), "admin": taken}, 1)
+    assert "ROUTER_ADMIN_PORT" in told.value.sentence
+    assert "--admin-port" in told.value.sentence
+
+
 def test_a_second_router_does_not_share_the_first_ones_ports(closing: ExitStack) -> None:
     """Although the sockets could be shared, another supervisor is told that the port is taken."""
     port = free_port()

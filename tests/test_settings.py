@@ -77,6 +77,13 @@ def test_the_admin_hostname_is_below_the_platform(tmp_path: Path) -> None:
     assert named.admin_hostname == "ops.portal.example"
 
 
+def test_the_console_is_where_customers_are_unless_it_has_a_port_of_its_own(tmp_path: Path) -> None:
+    """Its address bears the port that customers see, or its own, by the same number."""
+    seen = DOMAIN | {"ROUTER_PUBLIC_PORT": "9443"}
+    assert load_settings(seen, folder=tmp_path).console_port == 9443
+    assert load_settings(seen | {"ROUTER_ADMIN_PORT": "9444"}, folder=tmp_path).console_port == 9444
+
+
 def test_the_edge_and_the_settings_agree_on_the_defaults(tmp_path: Path) -> None:
     """A limit that nobody set is the one that is documented."""
     settings = load_settings(DOMAIN, folder=tmp_path)
@@ -124,6 +131,7 @@ def test_the_variable_names_the_file(tmp_path: Path) -> None:
         ("ROUTER_HTTPS_PORT", "0", "greater than or equal to 1"),
         ("ROUTER_HTTPS_PORT", "65536", "less than or equal to 65535"),
         ("ROUTER_HTTPS_PORT", "https", "valid integer"),
+        ("ROUTER_ADMIN_PORT", "0", "greater than or equal to 1"),
         ("ROUTER_WORKERS", "65", "less than or equal to 64"),
         ("ROUTER_BIND", "example.com", "not an IP address"),
         ("ROUTER_DATABASE_URL", "mysql://h/d", "postgresql:// or sqlite:///"),
@@ -216,6 +224,8 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     ("pair", "words"),
     [
         ({"ROUTER_HTTP_PORT": "8443"}, "three different ports"),
+        ({"ROUTER_ADMIN_PORT": "8443"}, "admin_port must be none of"),
+        ({"ROUTER_ADMIN_PORT": "9000", "ROUTER_HEALTH_PORT": "9000"}, "admin_port must be none of"),
         ({"ROUTER_PLATFORM_DOMAIN": ".".join(["a" * 60] * 4), "ROUTER_ADMIN_NAME": "a" * 63}, "too long"),
         ({"ROUTER_SESSION_IDLE": "7200", "ROUTER_SESSION_LIFE": "3600"}, "session_idle"),
         ({"ROUTER_MAX_CONNECTIONS": "10"}, "max_connections_per_address"),

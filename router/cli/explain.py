@@ -55,8 +55,10 @@ async def explain(
     from router.edge.foresight import foresee  # noqa: PLC0415 - the same
 
     async with opened() as stores, _inquiry(stores) as inquiry:
-        found = await Explainer(inquiry, foresee).explain(host, path or "/")
-    facts, wrong, now, port = found.facts, found.wrong, time.time(), stores.settings.public_port
+        foreseeing = partial(foresee, admin_port=stores.settings.admin_port)
+        found = await Explainer(inquiry, foreseeing).explain(host, path or "/")
+    facts, wrong, now = found.facts, found.wrong, time.time()
+    port = stores.settings.console_port if facts.is_admin else stores.settings.public_port
     about, told = described(facts, wrong, port, now), _told(facts, now)
     if path is not None:
         about = {**about, "decisions": [asdict(each) for each in found.foreseen]}

@@ -16,6 +16,7 @@ def serve(
     https_port: Annotated[int | None, Parameter(help="The port that speaks TLS.")] = None,
     http_port: Annotated[int | None, Parameter(help="The port that redirects to HTTPS.")] = None,
     health_port: Annotated[int | None, Parameter(help="The port of /healthz and /readyz.")] = None,
+    admin_port: Annotated[int | None, Parameter(help="A port of the console's own.")] = None,
     workers: Annotated[int | None, Parameter(help="How many worker processes share the ports.")] = None,
     as_json: AsJson = False,  # noqa: ARG001 - what goes wrong at start is told by main()
 ) -> int:
@@ -33,6 +34,7 @@ def serve(
         "https_port": https_port,
         "http_port": http_port,
         "health_port": health_port,
+        "admin_port": admin_port,
         "workers": workers,
     }
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

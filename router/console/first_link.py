@@ -25,4 +25,4 @@ async def first_link(settings: Settings) -> str | None:
         await database.close()
     if token is None:
         return None
-    return link_address(token, admin_hostname=settings.admin_hostname, public_port=settings.public_port)
+    return link_address(token, admin_hostname=settings.admin_hostname, port=settings.console_port)

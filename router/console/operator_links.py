@@ -37,9 +37,9 @@ class OperatorLink:
     expires_at: int
 
 
-def link_address(token: str, *, admin_hostname: Hostname, public_port: int) -> str:
+def link_address(token: str, *, admin_hostname: Hostname, port: int) -> str:
     """Say where a link is opened."""
-    return f"https://{admin_hostname}{port_suffix(public_port)}/welcome?t={token}"
+    return f"https://{admin_hostname}{port_suffix(port)}/welcome?t={token}"
 
 
 async def make_link(connection: AsyncConnection, operator_id: str | None, now: int) -> str:

@@ -98,16 +98,24 @@ class ErrorPages(Protocol):
 
 
 class Answers:
-    """Makes the edge's own answers."""
+    """Makes the edge's own answers.
 
-    def __init__(self, error_pages: ErrorPages, *, public_port: int) -> None:
+    ``public_port`` is the HTTPS port as customers see it, ``console_port`` the console's; the same, if it is
+    not given.
+    """
+
+    def __init__(self, error_pages: ErrorPages, *, public_port: int, console_port: int | None = None) -> None:
         self._error_pages = error_pages
         self._port = port_suffix(public_port)
+        self._console_port = port_suffix(console_port or public_port)
 
     def to_https(self, decision: ToHttps, visit: Visit) -> Answer:
         """The same place over TLS; 308 keeps the method (RFC 9110 section 15.4.9)."""
-        location = f"https://{visit.hostname}{self._port}".encode() + visit.target
-        return Answer(308, ((b"Location", location), _NO_STORE), tenant_id=decision.tenant.id)
+        tenant = decision.tenant
+        port = self._port if tenant is not None else self._console_port
+        location = f"https://{visit.hostname}{port}".encode() + visit.target
+        tenant_id = tenant.id if tenant is not None else ""
+        return Answer(308, ((b"Location", location), _NO_STORE), tenant_id=tenant_id)
 
     def to_own_page(self, decision: SignIn | ChooseCustomer, visit: Visit) -> Answer:
         """To sign in, or to choose a customer; it leads back (303: by GET, RFC 9110 section 15.4.4)."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 HEALTH_PATHS = {b"/healthz": False, b"/readyz": True}
 CONSOLE = "console"
 """What a connection to the admin hostname was opened for, in the place of a tenant's id."""
+CONSOLE_API = b"/api/"
+"""What programs ask of the console; the rest of it are pages."""
+TENANTLESS = (Door.HEALTH, Door.ADMIN)
+"""The doors by which no tenant is reached, whatever the name."""
 OWN_PREFIX = b"/-/"
 OWN_PATHS = frozenset({b"/.well-known/portal-jwks.json"})
 """For machines, whatever people are told: a backend that is being worked on verifies assertions too."""
@@ -36,9 +40,9 @@ class TellHealth:
 
 @dataclass(frozen=True, slots=True)
 class ToHttps:
-    """Send a plain-text visitor to the same place over TLS."""
+    """Send a plain-text visitor to the same place over TLS; ``tenant`` is none at the admin hostname."""
 
-    tenant: Tenant
+    tenant: Tenant | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ Decision = TellHealth | ToHttps | ToPortal | ToConsole | Forward | SignIn | Choo
 
 def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: float) -> Decision:
     """Say what happens. ``tenant`` holds the visit's hostname; ``session`` is what its token opened."""
-    if visit.door is Door.HEALTH or tenant is None:
+    if tenant is None or visit.door in TENANTLESS:
         return _without_tenant(visit)
     if visit.door is Door.HTTP:
         return ToHttps(tenant)
@@ -113,21 +117,34 @@ def decide(visit: Visit, tenant: Tenant | None, session: Session | None, now: fl
     return _forward(visit, tenant, session)
 
 
-def decide_console(visit: Visit, networks: tuple[Network, ...] = ()) -> Decision:
+def decide_console(visit: Visit, networks: tuple[Network, ...] = (), door: Door = Door.HTTPS) -> Decision:
     """Say what happens at the admin hostname, which is no tenant's and knows no session of a portal.
 
-    ``networks`` are where it may be reached from, if not from everywhere: for others it is nobody's hostname.
+    ``networks`` are where it may be reached from, if not from everywhere, and ``door`` is the console's: for
+    others, and by other doors, it is nobody's hostname.
 
-    A program that speaks plain text is not redirected: whoever listens has seen its token already, and it
-    had better hear of that (ASVS 5.0, 4.1.2).
+    A person who comes by plain text is sent on to a page; a program is not: whoever listens has seen its
+    token already, and it had better hear of that (ASVS 5.0, 4.1.2).
     """
-    if visit.door is Door.HEALTH or (networks and not is_trusted(visit.client, networks)):
+    if not _is_known(visit, networks, door):
         return _without_tenant(visit)
     if visit.door is Door.HTTP:
-        return Refuse(403, "https_needed", close=True)
+        person = visit.wants_page and not visit.path.startswith(CONSOLE_API)
+        return ToHttps(None) if person else Refuse(403, "https_needed", close=True)
     if not visit.covered or visit.opened_for not in (None, CONSOLE):
         return Refuse(421, "misdirected", close=True)
     return ToConsole() if visit.reads_plainly else Refuse(404, "not_found")
+
+
+def _is_known(visit: Visit, networks: tuple[Network, ...], door: Door) -> bool:
+    """Whether the admin hostname means anything to this visitor, by this door.
+
+    Plain text tells where the console is. Where it keeps away from the ports of all portals, that is for
+    networks that are listed.
+    """
+    if networks and not is_trusted(visit.client, networks):
+        return False
+    return visit.door is door or (visit.door is Door.HTTP and (door is Door.HTTPS or bool(networks)))
 
 
 def _forward(visit: Visit, tenant: Tenant, session: Session | None) -> Decision:
@@ -138,7 +155,7 @@ def _forward(visit: Visit, tenant: Tenant, session: Session | None) -> Decision:
 
 
 def _without_tenant(visit: Visit) -> Decision:
-    """Nobody's hostname, an IP literal, or the health port: only the health paths answer."""
+    """Nobody's hostname, an IP literal, or a port without tenants: only the health paths answer."""
     readiness = HEALTH_PATHS.get(visit.path)
     if readiness is None or visit.method not in (b"GET", b"HEAD"):
         return Refuse(404, "not_found")

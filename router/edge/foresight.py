@@ -23,7 +23,7 @@ from router.edge.decide import (
     decide_console,
     own_page,
 )
-from router.edge.visit import Arrival, Door, Refused, read_visit
+from router.edge.visit import Arrival, Door, Refused, console_door, read_visit
 from router.identity.session import Session
 from router.observe.foreseen import Foreseen
 
@@ -44,22 +44,25 @@ def foresee(
     *,
     is_admin: bool,
     now: float,
+    admin_port: int | None = None,
 ) -> tuple[Foreseen, ...]:
     """Decide what becomes of a GET of ``path``, visible ASCII, for each kind of visitor.
 
     ``presented`` is the certificate that the hostname gets; without one, nobody gets as far as over TLS.
+    ``admin_port`` is the port that the console has for itself, if it has one: it is asked there.
     """
+    by_tls = console_door(admin_port) if is_admin else Door.HTTPS
     plain = _Asker("anybody, by plain HTTP", Door.HTTP, _PAGE)
     if presented is None:
-        return (_foreseen(plain, hostname, path, tenant, None, is_admin, now),)
+        return (_foreseen(plain, hostname, path, tenant, None, by_tls if is_admin else None, now),)
     askers = (
         plain,
-        _Asker("a browser, signed out", Door.HTTPS, _PAGE),
-        _Asker("a program, signed out", Door.HTTPS, _CALL),
-        _Asker("a browser, signed in", Door.HTTPS, _PAGE, signed_in=True),
+        _Asker("a browser, signed out", by_tls, _PAGE),
+        _Asker("a program, signed out", by_tls, _CALL),
+        _Asker("a browser, signed in", by_tls, _PAGE, signed_in=True),
     )
     return tuple(
-        _foreseen(asker, hostname, path, tenant, presented, is_admin, now)
+        _foreseen(asker, hostname, path, tenant, presented, by_tls if is_admin else None, now)
         for asker in askers
         if tenant is not None or not asker.signed_in
     )
@@ -81,16 +84,17 @@ def _foreseen(
     path: str,
     tenant: Tenant | None,
     presented: Presented | None,
-    is_admin: bool,  # noqa: FBT001 - handed through
+    console: Door | None,
     now: float,
 ) -> Foreseen:
+    """Decide for one of them; ``console`` is the console's door, if the hostname is the console's."""
     head = b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (path.encode("ascii"), hostname.encode(), asker.fields)
     try:
         visit = read_visit(head, Arrival("explain", asker.door, "", presented))
     except Refused as fault:
         return Foreseen(asker.name, "refused", fault.status, fault.code)
-    if is_admin:
-        return _told(asker.name, decide_console(visit))
+    if console is not None:
+        return _told(asker.name, decide_console(visit, door=console))
     session = _session_at(tenant, now) if asker.signed_in and tenant is not None else None
     return _told(asker.name, decide(visit, tenant, session, now))
 

@@ -23,7 +23,7 @@ from router.edge.client_hello import UNRECOGNIZED_NAME, BadClientHello
 from router.edge.decide import CONSOLE
 from router.edge.first_octets import peek, peek_server_name, say
 from router.edge.proxy_protocol import BadProxyHeader, ProxyHeader, read_proxy_header
-from router.edge.visit import Arrival, Door, is_trusted
+from router.edge.visit import Arrival, Door, console_door, is_trusted
 from router.errors import RouterError
 from router.hostname import port_suffix
 from router.identity.throttle import network_of
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from router.edge.visit import Network
 
 _log = structlog.get_logger(__name__)
+
+_TLS = (Door.HTTPS, Door.ADMIN)
+"""The doors at which a connection begins with a handshake."""
 
 _ACCEPTS_AT_ONCE = 64
 _ACCEPT_AGAIN = 0.5
@@ -58,7 +61,8 @@ class Edge:
 
     ``platform_domain`` names the certificate for clients that send no server name (load balancers that
     probe by address); they reach nothing but the health paths. ``admin_hostname`` is the console's.
-    ``public_port`` is the HTTPS port as customers see it. ``trusted`` are the load balancers that may say for
+    ``public_port`` is the HTTPS port as customers see it, ``admin_port`` the one that the console has for
+    itself, if it has one. ``trusted`` are the load balancers that may say for
     whom they connect: with ``proxy_protocol`` at the beginning of each connection, else in X-Forwarded-For.
     """
 
@@ -70,6 +74,7 @@ class Edge:
         platform_domain: str,
         admin_hostname: str,
         public_port: int,
+        admin_port: int | None = None,
         trusted: tuple[Network, ...] = (),
         proxy_protocol: bool = False,
     ) -> None:
@@ -77,7 +82,9 @@ class Edge:
         self._keyring = keyring
         self._platform_domain = platform_domain
         self._admin_hostname = admin_hostname
+        self._console_door = console_door(admin_port)
         self._port = port_suffix(public_port).encode()
+        self._console_port = port_suffix(admin_port or public_port).encode()
         self._trusted = trusted
         self._proxy_protocol = proxy_protocol
         self._told = False  # that a load balancer does not speak as it should
@@ -231,15 +238,16 @@ class Edge:
         if client != peer and not self._take_place(newcomer, client):
             self.refused += 1
             return False
-        if door is Door.HTTPS:
+        if door in _TLS:
             name = await peek_server_name(accepted)
             served = await self._find_certificate(accepted, name or self._platform_domain)
             if served is None:
                 return False
             presented = served if name else None  # whoever names nobody reaches no tenant
-            if presented is not None and name == self._admin_hostname:
+            if presented is not None and name == self._admin_hostname and door is self._console_door:
                 presented = replace(presented, tenant_id=CONSOLE)
-        arrival = Arrival(secrets.token_hex(6), door, client, presented, trusted, self._port)
+        port = self._console_port if door is Door.ADMIN else self._port
+        arrival = Arrival(secrets.token_hex(6), door, client, presented, trusted, port)
         connection = ClientConnection(arrival, self._house, lambda: self._leave(newcomer))
         loop = asyncio.get_running_loop()
         if served is None:

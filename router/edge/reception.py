@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 
 from router.edge.decide import (
+    TENANTLESS,
     ChooseCustomer,
     Decision,
     Forward,
@@ -24,7 +25,7 @@ from router.edge.decide import (
     decide,
     decide_console,
 )
-from router.edge.visit import Door
+from router.edge.visit import Door, console_door
 from router.errors import Unavailable
 from router.identity.throttle import network_of
 from router.storage.lookup import PENDING
@@ -48,7 +49,8 @@ _log = structlog.get_logger(__name__)
 class Reception:
     """Receives visits. ``admin_hostname`` is the console's, whatever the directory may say of it.
 
-    ``admin_networks`` are where that may be reached from, if not from everywhere.
+    ``admin_networks`` are where that may be reached from, if not from everywhere; ``admin_port`` is the port
+    that it has for itself, if it has one.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Reception:
         *,
         admin_hostname: Hostname,
         admin_networks: tuple[Network, ...] = (),
+        admin_port: int | None = None,
     ) -> None:
         self._directory = directory
         self._sessions = sessions
@@ -69,14 +72,15 @@ class Reception:
         self._answers = answers
         self._admin_hostname = admin_hostname
         self._admin_networks = admin_networks
+        self._console_door = console_door(admin_port)
 
     def receive(self, visit: Visit) -> Route | Answer | None:
         """Say what to do about a visit; none when that takes a look below memory: ``await admit(visit)``."""
-        # Whoever asks at the health port asks of no tenant, by whatever name: the database is left out of it.
-        hostname = visit.hostname if visit.door is not Door.HEALTH else None
-        if hostname == self._admin_hostname:
-            decision = decide_console(visit, self._admin_networks)
+        if visit.hostname == self._admin_hostname:
+            decision = decide_console(visit, self._admin_networks, self._console_door)
             return self._carry_out(decision, visit, time.time())
+        # Whoever asks there asks of no tenant, by whatever name: the database is left out of it.
+        hostname = visit.hostname if visit.door not in TENANTLESS else None
         tenant = self._directory.peek(hostname) if hostname is not None else None
         if tenant is PENDING:
             return None

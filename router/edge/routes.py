@@ -165,7 +165,7 @@ class Routes:
         return b"".join(
             b"%b: %b\r\n" % line
             for line in (
-                (b"X-Router-Host", str(visit.hostname).encode() + self._port_suffix),
+                (b"X-Router-Host", visit.host),  # with the port of the door that it came by
                 (b"X-Router-Client", visit.client.encode()),
                 (b"X-Router-Scheme", b"https"),
                 (b"X-Router-Request-Id", visit.id.encode()),

@@ -55,6 +55,12 @@ class Door(Enum):
     HTTPS = "https"
     HTTP = "http"
     HEALTH = "health"
+    ADMIN = "admin"
+
+
+def console_door(admin_port: int | None) -> Door:
+    """Say by which door the console is reached: its own where it has a port, else the one of all portals."""
+    return Door.HTTPS if admin_port is None else Door.ADMIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HTML = b"Accept: text/html"
 ANSWERS = Answers(ErrorPages(Renderer(Themes.load())), public_port=443)
 ELSEWHERE = Answers(ErrorPages(Renderer(Themes.load())), public_port=8443)
+APART = Answers(ErrorPages(Renderer(Themes.load())), public_port=443, console_port=9443)
 STRANGERS = [
     visit(host=b"never.portal.example"),
     visit(b"User-Agent: x", target=b"/a?b=c", host=b"gone.portal.example", method=b"POST"),
@@ -210,6 +211,21 @@ def test_to_https(answers: Answers, host: bytes, target: bytes, location: bytes)
     answer = answers.to_https(ToHttps(ACME), asked)
     assert (answer.status, answer.body, answer.tenant_id) == (308, b"", ACME.id)
     assert field(answer, b"Location") == location
+
+
+@pytest.mark.parametrize(
+    ("answers", "location"),
+    [
+        (ANSWERS, b"https://admin.portal.example/tenants"),
+        (ELSEWHERE, b"https://admin.portal.example:8443/tenants"),
+        (APART, b"https://admin.portal.example:9443/tenants"),
+    ],
+)
+def test_to_the_consoles_https(answers: Answers, location: bytes) -> None:
+    """At the port that operators see; no tenant's name is in the log for it."""
+    asked = visit(host=b"admin.portal.example", target=b"/tenants", by=arrival(door=Door.HTTP))
+    answer = answers.to_https(ToHttps(None), asked)
+    assert (answer.status, answer.tenant_id, field(answer, b"Location")) == (308, "", location)
 
 
 def test_to_the_sign_in_page() -> None:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 import pytest
 
-from router.edge.decide import CONSOLE, Decision, Refuse, TellHealth, ToConsole, decide, decide_console
+from router.edge.decide import (
+    CONSOLE,
+    Decision,
+    Refuse,
+    TellHealth,
+    ToConsole,
+    ToHttps,
+    decide,
+    decide_console,
+)
 from router.edge.visit import Door
-from tests.edge.decisions import NOT_FOUND
-from tests.edge.heads import ACME, HOST, NOW, Certificate, arrival, visit
+from tests.edge.decisions import HTML, NOT_FOUND
+from tests.edge.heads import ACME, ADA, HOST, NOW, Certificate, arrival, visit
+
+if TYPE_CHECKING:
+    from router.edge.visit import Network
 
 ADMIN = b"admin.portal.example"
 NAMES = frozenset({ADMIN.decode(), HOST})
@@ -55,6 +68,57 @@ def test_the_consoles_connection_is_no_tenants() -> None:
 def test_plain_text_is_refused(target: bytes) -> None:
     """No redirect makes a program's mistake, a token sent for all to read, look as if it worked."""
     assert decided(target=target, door=Door.HTTP) == Refuse(403, "https_needed", close=True)
+
+
+def test_a_person_is_sent_on_to_a_page() -> None:
+    """By plain text, who typed the address without https:// gets there; to what programs ask, nobody is."""
+    by = arrival(door=Door.HTTP)
+    assert decide_console(visit(HTML, target=b"/tenants", host=ADMIN, by=by)) == ToHttps(None)
+    for asked in (
+        visit(HTML, target=b"/api/v1/tenants", host=ADMIN, by=by),
+        visit(target=b"/tenants", host=ADMIN, by=by),
+        visit(HTML, b"Content-Length: 2", method=b"POST", target=b"/sign-in", host=ADMIN, by=by),
+    ):
+        assert decide_console(asked) == Refuse(403, "https_needed", close=True)
+
+
+INSIDE, OUTSIDE = "10.1.2.3", "203.0.113.7"
+LISTED = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("door", "client", "listed", "expected"),
+    [
+        (Door.ADMIN, OUTSIDE, (), ToConsole()),
+        (Door.ADMIN, INSIDE, LISTED, ToConsole()),
+        (Door.ADMIN, OUTSIDE, LISTED, NOT_FOUND),
+        (Door.HTTPS, OUTSIDE, (), NOT_FOUND),
+        (Door.HTTPS, INSIDE, LISTED, NOT_FOUND),
+        (Door.HTTP, OUTSIDE, (), NOT_FOUND),
+        (Door.HTTP, OUTSIDE, LISTED, NOT_FOUND),
+        (Door.HTTP, INSIDE, LISTED, ToHttps(None)),
+        (Door.HEALTH, INSIDE, LISTED, NOT_FOUND),
+    ],
+)
+def test_with_a_port_of_its_own_it_is_there_alone(
+    door: Door, client: str, listed: tuple[Network, ...], expected: Decision
+) -> None:
+    """By the portals' ports it is nobody's hostname; port 80 tells listed networks where it is."""
+    by = arrival(door=door, peer=client, presented=Certificate(NAMES, CONSOLE))
+    asked = visit(HTML, target=b"/tenants", host=ADMIN, by=by)
+    assert decide_console(asked, listed, Door.ADMIN) == expected
+
+
+def test_without_a_port_of_its_own_that_door_leads_nowhere() -> None:
+    """Should it ever be open, nobody comes in by it."""
+    assert decided(door=Door.ADMIN) == NOT_FOUND
+
+
+@pytest.mark.parametrize("target", [b"/", b"/help", b"/-/sign-in", b"/.well-known/portal-jwks.json"])
+def test_no_tenant_is_at_the_consoles_port(target: bytes) -> None:
+    """Whatever the certificate covers, and whatever is public."""
+    by = arrival(door=Door.ADMIN, presented=Certificate(NAMES, ACME.id))
+    assert decide(visit(HTML, target=target, by=by), ACME, ADA, NOW) == NOT_FOUND
 
 
 def test_the_health_port_is_for_health() -> None:

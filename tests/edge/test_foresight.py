@@ -103,6 +103,17 @@ def test_the_console_answers_at_its_hostname() -> None:
     assert set(deeds(others)) == {"console"}
 
 
+def test_the_console_is_asked_at_the_port_of_its_own() -> None:
+    """Which is where it answers; port 80 knows nothing of it then. Tenants are asked where they are."""
+    plain, *others = foresee(
+        HOST, "/tenants", None, Shown("console"), is_admin=True, now=NOW, admin_port=9443
+    )
+    assert (plain.status, plain.code) == (404, "not_found")
+    assert {each.does for each in others} == {"console"}
+    portal = foresee(HOST, "/orders", ACME, Shown(), is_admin=False, now=NOW, admin_port=9443)
+    assert deeds(list(portal)) == ["to_https", "to_sign_in", "refused", "forwarded"]
+
+
 def test_a_head_that_is_refused_is_told() -> None:
     """What no visit is made of: a target with a fragment."""
     assert {each.does for each in told("/a#b")} == {"refused"}

@@ -41,10 +41,11 @@ RECEPTION = Reception(
 )
 
 
+@pytest.mark.parametrize("door", [Door.HEALTH, Door.ADMIN])
 @pytest.mark.parametrize("host", [b"router-1.internal:8081", b"localhost", b"acme.portal.example"])
-def test_the_health_port_does_without_the_database(host: bytes) -> None:
+def test_the_ports_without_tenants_do_without_the_database(host: bytes, door: Door) -> None:
     """By whatever name a balancer asks there, it is answered from memory: an outage below is no death."""
-    answer = RECEPTION.receive(visit(target=b"/healthz", host=host, by=arrival(door=Door.HEALTH)))
+    answer = RECEPTION.receive(visit(target=b"/healthz", host=host, by=arrival(door=door)))
     assert isinstance(answer, Answer)
     assert answer.status == 200
 

@@ -118,7 +118,7 @@ class Node:
         source: str = "127.0.0.1",
         first: bytes = b"",
     ) -> Iterator[Client]:
-        """Open a connection as a client: TLS for ``server_name`` on the HTTPS door, plain on the others.
+        """Open a connection as a client: TLS for ``server_name`` where the door is for it, else plain.
 
         It comes from the address ``source``, and says ``first`` before anything else, as a load balancer may.
         """
@@ -126,7 +126,7 @@ class Node:
         raw = socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
         if first:
             raw.sendall(first)
-        if door is not Door.HTTPS:
+        if door not in (Door.HTTPS, Door.ADMIN):
             with raw:
                 yield Client(raw)
             return
