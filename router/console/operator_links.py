@@ -87,6 +87,9 @@ async def spend_link(connection: AsyncConnection, token: str, now: int) -> Opera
     ``link_voided``.
     """
     this = operator_links.c.key == key_of(token)
+    whose = await connection.scalar(select(operator_links.c.operator_id).where(this))
+    if whose is not None:  # locked first, as by who voids links: else the two would wait for each other
+        await connection.execute(select(operators.c.id).where(operators.c.id == whose).with_for_update())
     # Whoever is second waits here and then sees a used link; or an operator, where it was to be the first.
     held = select(operator_links.c.key).where(this | operator_links.c.operator_id.is_(None))
     await connection.execute(held.order_by(operator_links.c.key).with_for_update())

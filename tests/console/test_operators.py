@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from router.console.operator_links import LIFE
 from router.console.scopes import Role
-from router.errors import BadInput, Conflict, NotFound
+from router.errors import BadInput, Conflict, NotFound, Unavailable
 from router.storage.schema import audit, operator_links
 from tests.console.page_browser import PASSWORD
 
@@ -103,6 +103,22 @@ async def test_of_two_who_use_a_link_one_wins(stand: Stand, operators: Operators
         *(sign_in.welcome(token, f"{PASSWORD}-{turn}") for turn in range(4)), return_exceptions=True
     )
     assert sorted(isinstance(each, Conflict) for each in tried) == [False, True, True, True]
+
+
+async def test_a_link_and_a_disabling_do_not_wait_for_each_other(stand: Stand, operators: Operators) -> None:
+    """Both take the operator first and their links then: neither is told that the database is away."""
+    sign_in = stand.use_cases.operator_sign_in
+    ada, _ = await add(stand, "ada@example.com"), await add(stand, "bob@example.com")
+    for _ in range(12):
+        token, _ = await operators.new_link(ada.id, actor="x")
+        used, disabled = await asyncio.gather(
+            sign_in.welcome(token, PASSWORD),
+            operators.change(ada.id, disabled=True, actor="x"),
+            return_exceptions=True,
+        )
+        assert not isinstance(disabled, BaseException)
+        assert not isinstance(used, Unavailable)
+        await operators.change(ada.id, disabled=False, actor="x")
 
 
 async def test_the_first_operator(stand: Stand, operators: Operators) -> None:
