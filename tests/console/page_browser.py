@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from aiohttp import ClientSession, FormData
@@ -16,7 +16,7 @@ from yarl import URL
 from router.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from router.tenants.tenant import Tenant
     from tests.console.stand import Stand
@@ -137,10 +137,8 @@ class PageBrowser:
 def database_away(stand: Stand) -> Iterator[None]:
     """Have nobody reach the stand's database, as a database that does not answer would."""
 
-    @asynccontextmanager
-    async def away(*_: object) -> AsyncIterator[None]:
+    def away(*_: object) -> NoReturn:
         raise Unavailable("database_unavailable", "The database does not answer.")
-        yield
 
     with pytest.MonkeyPatch.context() as patch:
         for way in ("read", "write"):
