@@ -91,13 +91,13 @@ async def apply(
         if not as_json:
             show_plan(draft.steps)
         if check or not orders:
-            answer(report(draft.steps), _nothing_done(orders), as_json=as_json)
+            answer(report(draft.steps), nothing_done(orders), as_json=as_json)
             return Exit.PENDING if orders else Exit.OK
         refused = confirmed("Do that?", yes=yes, as_json=as_json)
         if refused is not None:
             return refused
         failures = await carry_out(stores, orders, who=actor(), quiet=as_json)
-    return _told(draft.steps, failures, as_json=as_json)
+    return tell_done(draft.steps, failures, as_json=as_json)
 
 
 def write_export(entries: Sequence[TenantEntry], output: Path | None, *, as_json: bool) -> None:
@@ -183,13 +183,15 @@ async def _draft(stores: Stores, read: TenantFile, *, quiet: bool) -> Draft:
     return draft
 
 
-def _nothing_done(orders: Sequence[Order]) -> str:
+def nothing_done(orders: Sequence[object]) -> str:
+    """Tell that nothing was changed, and how much there is to do."""
     if not orders:
         return "Nothing to do: everything is as the file says."
     return f"Tenants to add or change: {len(orders)}. Nothing was changed."
 
 
-def _told(steps: Sequence[Step], failures: Sequence[Failure], *, as_json: bool) -> Exit:
+def tell_done(steps: Sequence[Step], failures: Sequence[Failure], *, as_json: bool) -> Exit:
+    """Tell what was done, and what could not be."""
     answer(report(steps, failures), summary(steps, failures), as_json=as_json)
     if not as_json:
         for failure in failures:

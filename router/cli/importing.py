@@ -62,24 +62,24 @@ async def import_(
     async with opened() as stores:
         draft = await _draft(stores, table, quiet=as_json)
         faults = table.located(draft.faults)
-        _tell_faults(faults, report_to, quiet=as_json)
+        tell_faults(faults, report_to, quiet=as_json)
         if faults and all_or_nothing:
             raise BadFile(table.name, faults)
         orders = draft.orders
         if not as_json:
-            print(_plan(draft.steps, faults))
+            print(plan_told(draft.steps, faults))
         if check or not orders:
-            _answer(draft.steps, faults, (), said="Nothing was changed.", as_json=as_json)
-            return _exit(faults, pending=bool(orders))
+            tell_done(draft.steps, faults, (), said="Nothing was changed.", as_json=as_json)
+            return exit_of(faults, pending=bool(orders))
         refused = confirmed("Do that?", yes=yes, as_json=as_json)
         if refused is not None:
             return refused
         failures = await carry_out(stores, orders, who=actor(), quiet=as_json, at_once=_AT_ONCE)
-    failed = [*faults, *_failed(failures, table)]
+    failed = [*faults, *failed_lines(failures, table)]
     if failures:
-        _tell_faults(failed, report_to, quiet=as_json)
-    _answer(draft.steps, failed, failures, said=summary(draft.steps, failures), as_json=as_json)
-    return _exit(failed, pending=False)
+        tell_faults(failed, report_to, quiet=as_json)
+    tell_done(draft.steps, failed, failures, said=summary(draft.steps, failures), as_json=as_json)
+    return exit_of(failed, pending=False)
 
 
 async def _draft(stores: Stores, table: TenantTable, *, quiet: bool) -> Draft:
@@ -87,7 +87,8 @@ async def _draft(stores: Stores, table: TenantTable, *, quiet: bool) -> Draft:
         return await stores.wishes.draft(table.wishes, lambda: shown(1))
 
 
-def _tell_faults(faults: Sequence[FileFault], path: Path | None, *, quiet: bool) -> None:
+def tell_faults(faults: Sequence[FileFault], path: Path | None, *, quiet: bool) -> None:
+    """Report the lines that are wrong. Raises ``BadInput("file_unwritable")``."""
     from router.cli.tenant_table import spell_report  # noqa: PLC0415 - see import_
 
     if path is not None:
@@ -105,14 +106,15 @@ def _tell_faults(faults: Sequence[FileFault], path: Path | None, *, quiet: bool)
             print(f"… and {len(faults) - _SHOWN} faults more: --report FILE writes them all.")
 
 
-def _plan(steps: Sequence[Step], faults: Sequence[FileFault]) -> str:
+def plan_told(steps: Sequence[Step], faults: Sequence[FileFault]) -> str:
+    """Tell in one line what is going to be done."""
     found = counted(steps)
     wrong = len({fault.line for fault in faults})
     told = f"{found['add']} to add, {found['change']} to change, {found['unchanged']} as they are"
     return f"{told}, {wrong} lines wrong." if wrong else f"{told}."
 
 
-def _answer(
+def tell_done(
     steps: Sequence[Step],
     faults: Sequence[FileFault],
     failures: Sequence[Failure],
@@ -120,6 +122,7 @@ def _answer(
     said: str,
     as_json: bool,
 ) -> None:
+    """Tell what was done, and which lines were left out."""
     wrong = [
         {"line": each.line, "column": each.where, "code": each.code, "sentence": each.sentence}
         for each in faults
@@ -127,12 +130,14 @@ def _answer(
     answer({**report(steps, failures), "faults": wrong}, said, as_json=as_json)
 
 
-def _failed(failures: Sequence[Failure], table: TenantTable) -> list[FileFault]:
+def failed_lines(failures: Sequence[Failure], table: TenantTable) -> list[FileFault]:
+    """Say on which lines what could not be done is."""
     lines = {wish.slug: line for wish, line in zip(table.wishes, table.lines, strict=True)}
     return [FileFault(lines[each.slug], "-", each.code, each.sentence) for each in failures]
 
 
-def _exit(faults: Sequence[FileFault], *, pending: bool) -> Exit:
+def exit_of(faults: Sequence[FileFault], *, pending: bool) -> Exit:
+    """Find the exit code of an import."""
     if pending:
         return Exit.PENDING
     return Exit.WRONG if faults else Exit.OK

@@ -100,7 +100,7 @@ class Wishes:
         present = {record.tenant.slug: record for record in await self._registry.named(_slugs(wishes))}
         buried = await self._registry.given_up()
         planned: dict[int, Planned] = {}
-        faults = _repeated(wishes)
+        faults = repeated(wishes)
         todo = iter(enumerate(wishes))
 
         async def judge_each() -> None:
@@ -108,7 +108,7 @@ class Wishes:
                 try:
                     planned[position] = await self._plan(wish, present.get(wish.slug), buried)
                 except (BadInput, Conflict) as fault:
-                    faults.extend(_located(position, fault))
+                    faults.extend(located(position, fault))
                 on_judged()
 
         with asking_once():
@@ -153,7 +153,7 @@ class Wishes:
             status = "suspended" if wish.suspended else "active"
             judged = replace(judged, columns=judged.columns | {"status": status})
         present = None if record is None else entry_of(record.tenant, record.claims)
-        step = step_to(_entry_after(wish.slug, record, judged), present)
+        step = step_to(entry_after(wish.slug, record, judged), present)
         if step.act == "unchanged":
             return Planned(step, None)
         changed = {difference.field for difference in step.differences}
@@ -183,7 +183,7 @@ def _slugs(wishes: Sequence[Wish]) -> list[str]:
     return list(dict.fromkeys(wish.slug for wish in wishes))
 
 
-def _repeated(wishes: Sequence[Wish]) -> list[WishFault]:
+def repeated(wishes: Sequence[Wish]) -> list[WishFault]:
     """Find what is wished twice: which of them is meant is anybody's guess."""
     seen: set[str] = set()
     faults = []
@@ -195,7 +195,8 @@ def _repeated(wishes: Sequence[Wish]) -> list[WishFault]:
     return faults
 
 
-def _located(position: int, fault: RouterError) -> Iterator[WishFault]:
+def located(position: int, fault: RouterError) -> Iterator[WishFault]:
+    """Say where in which wish each of the faults is that were found in it."""
     for each in fault.faults if isinstance(fault, BadInput) else (fault,):
         yield WishFault(position, _field(each.field), each.code, each.sentence)
 
@@ -215,7 +216,7 @@ def _batches(orders: Sequence[Order], size: int) -> Iterator[Sequence[Order]]:
             yield some[start : start + many]
 
 
-def _entry_after(slug: str, record: TenantRecord | None, judged: Judged) -> TenantEntry:
+def entry_after(slug: str, record: TenantRecord | None, judged: Judged) -> TenantEntry:
     """Describe a tenant as it is once the wish has come true."""
     nobody = Tenant("", slug, Hostname(""), Branding("", ""), ())
     tenant = _tenant_after(nobody if record is None else record.tenant, judged)

@@ -23,6 +23,7 @@ from router.cli.remote.place import Place, find_place
 from router.console.scopes import Scope
 from router.errors import BadInput, BadSettings, Conflict, NotFound, Unavailable
 from tests.cli.conftest import Ran, Shell, issue
+from tests.cli.test_apply import FILE
 from tests.journeys.serving import WITHIN, settings_of, told_by
 
 if TYPE_CHECKING:
@@ -375,6 +376,72 @@ def test_an_export_is_the_same_from_anywhere(remote: Elsewhere) -> None:
     assert "suspended: true" in (remote.shell.folder / "all.yaml").read_text("utf-8")
 
 
+def named(file: str, number: str) -> str:
+    """Give the tenants of a file short names that no tenant of another test had: none is given twice."""
+    return file.replace("slug: acme", f"slug: acme-{number}").replace(
+        "slug: globex", f"slug: globex-{number}"
+    )
+
+
+def test_a_file_is_applied_from_elsewhere(remote: Elsewhere) -> None:
+    """The plan is the same as on the database; done once, there is nothing left to do on either side."""
+    (remote.shell.folder / "all.yaml").write_text(named(FILE, "one"), "utf-8")
+    this = ("apply", "-f", str(remote.shell.folder / "all.yaml"))
+    planned = remote(*this, "--check", "--json")
+    assert planned.code == Exit.PENDING
+    assert planned.answer["counts"] == {"add": 2, "change": 0, "unchanged": 0, "failed": 0}
+    assert (remote(*this).code, remote("tenant", "list", "--json").answer) == (Exit.UNCONFIRMED, [])
+    assert "2 added, 0 changed, 0 unchanged." in remote(*this, "--yes").out
+    assert remote(*this, "--check").code == Exit.OK
+    assert remote.router.local(*this, "--check")["counts"]["unchanged"] == 2
+    states = {each["slug"]: each["status"] for each in remote("tenant", "list", "--json").answer}
+    assert states == {"acme-one": "active", "globex-one": "suspended"}
+    changed = named(FILE, "one").replace("suspended: true", "suspended: false").replace("1048576", "2MiB")
+    (remote.shell.folder / "all.yaml").write_text(changed, "utf-8")
+    done = remote(*this, "--yes", "--json").answer
+    assert {each["tenant"]: list(each["fields"]) for each in done["changes"]} == {
+        "acme-one": ["forwarding.max_body"],
+        "globex-one": ["suspended"],
+    }
+    assert remote.router.local(*this, "--check")["counts"]["unchanged"] == 2
+
+
+def test_what_cannot_be_applied_is_told(remote: Elsewhere) -> None:
+    """A fault of the file before anything is done, by its line; what the router refuses, beside the rest."""
+    file, fresh = remote.shell.folder / "all.yaml", named(FILE, "two")
+    file.write_text(fresh.replace("#0b6e4f", "green"), "utf-8")
+    assert remote("apply", "-f", str(file), "--yes", "--json").error == "bad_file"
+    assert remote("tenant", "list", "--json").answer == []
+    file.write_text(fresh.replace("  branding:\n", "  branding:\n    theme: nosuch\n"), "utf-8")
+    ran = remote("apply", "-f", str(file), "--yes", "--json")
+    assert (ran.code, ran.answer["counts"]["failed"]) == (Exit.CONFLICT, 1)
+    assert [(each["tenant"], each["code"]) for each in ran.answer["failed"]] == [
+        ("acme-two", "unknown_theme")
+    ]
+    assert [each["slug"] for each in remote("tenant", "list", "--json").answer] == ["globex-two"]
+
+
+def test_a_table_is_imported_from_elsewhere(remote: Elsewhere) -> None:
+    """What a line does not say stays as it is; lines that are wrong are left out, and told."""
+    added(remote, "--greeting", "Hi", "--external-domain", "b.acme.com")
+    table = remote.shell.folder / "t.csv"
+    table.write_text(
+        "slug,name,theme_colour,upstreams,allow_registration\n"
+        "acme,Acme Tools,,,yes\n"
+        "globex-three,Globex,#00ff00,http://1.0.0.1:80,\n"
+        "wrong,Wrong,green,http://1.0.0.1:80,\n",
+        "utf-8",
+    )
+    ran = remote("import", str(table), "--yes", "--json")
+    assert ran.code == Exit.WRONG
+    assert ran.answer["counts"] == {"add": 1, "change": 1, "unchanged": 0, "failed": 0}
+    assert [(each["line"], each["column"]) for each in ran.answer["faults"]] == [(4, "theme_colour")]
+    shown = remote("tenant", "show", "acme", "--json").answer
+    assert (shown["name"], shown["allow_registration"]) == ("Acme Tools", True)
+    assert (shown["theme_colour"], shown["branding"]["greeting"]) == ("#0B6E4F".lower(), "Hi")
+    assert remote("import", str(table), "--yes", "--json").answer["counts"]["unchanged"] == 2
+
+
 def test_the_audit_is_the_same_from_anywhere(remote: Elsewhere) -> None:
     """With its filters; and the token is named as who did it."""
     added(remote)
@@ -391,7 +458,6 @@ def test_what_needs_the_database_says_so(remote: Elsewhere) -> None:
     """In one sentence, and nothing is asked of the server; half a command still tells what there is."""
     for arguments in (
         ("keys", "status"),
-        ("apply", "-f", "x.yaml"),
         ("migrate",),
         ("user", "resend", "inv_1"),
     ):

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from router.cli.remote.place import Place
 from router.errors import BadInput, BadSettings, Conflict, NotFound, RouterError, Unavailable
+from router.hostname import Hostname
 
 _ROOT: Final = "/api/v1"
 _SECONDS: Final = 30.0
@@ -45,6 +46,11 @@ class Client:
         self._connection = http.client.HTTPSConnection(
             place.host, place.port, timeout=_SECONDS, context=_context(place)
         )
+
+    @property
+    def hostname(self) -> Hostname:
+        """Where the console is."""
+        return Hostname(self._place.host)
 
     def close(self) -> None:
         """Close the connection."""

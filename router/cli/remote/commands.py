@@ -7,9 +7,22 @@ from contextlib import closing
 from inspect import BoundArguments
 from typing import Any, Final
 
-from router.cli import apply, audit, certificate, domain, invitations, operator, tenant, token, user, webhook
+from router.cli import (
+    apply,
+    audit,
+    certificate,
+    domain,
+    importing,
+    invitations,
+    operator,
+    tenant,
+    token,
+    user,
+    webhook,
+)
 from router.cli.output import Usage
 from router.cli.remote import (
+    applying,
     audits,
     certificates,
     domains,
@@ -79,6 +92,8 @@ COMMANDS: Final[dict[Callable[..., Any], Callable[[Client, tenants.Given], int |
     webhook.redeliver: webhooks.redeliver,
     webhook.try_out: webhooks.try_out,
     apply.export: exporting.export,
+    apply.apply: applying.apply,
+    importing.import_: applying.import_,
     audit.list_: audits.list_lines,
     audit.export: audits.export,
 }

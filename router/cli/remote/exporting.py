@@ -13,11 +13,12 @@ _PICTURES = ("logo", "favicon")
 def export(client: Client, given: Given) -> None:
     """Do ``export``: the file is the one that the router itself would write."""
     slugs = given["tenant"] or [each["portal_address"] for each in client.all("/tenants")]
-    entries = [_entry(client.get(tenant_path(slug))) for slug in dict.fromkeys(slugs)]
+    entries = [entry_told(client.get(tenant_path(slug))) for slug in dict.fromkeys(slugs)]
     write_export(entries, given["output"], as_json=given["as_json"])
 
 
-def _entry(told: Told) -> TenantEntry:
+def entry_told(told: Told) -> TenantEntry:
+    """Describe a tenant as an entry of a file."""
     fields = {name: told[name] for name in TenantEntry.model_fields.keys() & told.keys()}
     looks = {name: value for name, value in told["branding"].items() if name not in _PICTURES}
     own = {"slug": told["portal_address"], "suspended": told["status"] == "suspended", "branding": looks}
