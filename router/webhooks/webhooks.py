@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from router.errors import BadInput, Conflict, NotFound
 from router.storage.changes import record
 from router.storage.events import ALL, EventKind, delivery_of
-from router.storage.schema import new_id, webhook_deliveries, webhooks
+from router.storage.schema import new_id, tenants, webhook_deliveries, webhooks
 from router.storage.sealed import WEBHOOK_SECRETS
 from router.webhooks.rows import audit, disable, read_delivery, read_webhook, selected_webhooks
 from router.webhooks.signature import Secret, new_secret
@@ -249,6 +249,9 @@ class Webhooks:
         return made
 
     async def _insert(self, connection: AsyncConnection, row: dict[str, Any], actor: str) -> Webhook:
+        # Whoever adds another one at this moment waits, and counts this one.
+        one = select(tenants.c.id).where(tenants.c.id == row["tenant_id"])
+        await connection.execute(one.with_for_update(key_share=True))
         theirs = select(func.count()).where(webhooks.c.tenant_id == row["tenant_id"])
         if (await connection.scalar(theirs) or 0) >= MOST:
             raise Conflict("enough_webhooks", f"There are {MOST} webhooks already: remove one first.")

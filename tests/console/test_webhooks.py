@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,6 +151,12 @@ async def test_bad_wishes_are_refused(caller: Stand, wish: dict[str, object], co
     codes = {answer.code, *(error["code"] for error in answer.data.get("errors", ()))}
     assert code in codes
     assert (await caller.billing.call("GET", ROOT)).data["items"] == []
+
+
+async def test_of_many_at_once_no_more_are_made(caller: Stand) -> None:
+    """Each counts those that are being added at the same moment."""
+    made = await asyncio.gather(*(_made(caller) for _ in range(MOST + 10)))
+    assert sorted(each.status for each in made) == [201] * MOST + [409] * 10
 
 
 async def test_there_is_an_end_to_webhooks(caller: Stand) -> None:
