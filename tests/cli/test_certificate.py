@@ -161,6 +161,23 @@ def test_rollback_takes_one_call_and_so_does_going_forth(acme: Shell, authority:
     assert (ran.code, ran.error) == (Exit.CONFLICT, "nothing_to_roll_back")
 
 
+def test_a_certificate_of_another_owner_is_none_of_a_tenants(acme: Shell, authority: trustme.CA) -> None:
+    """With --tenant, the platform's is neither shown, rolled back, exported nor deleted; the tenant's is."""
+    issue(authority, acme.folder, "wild", "*.portal.example")
+    wild = acme("certificate", "upload", "wild.pem", "wild.key", "--platform", "--json").answer["id"]
+    for word in ("show", "rollback", "export-public", "delete"):
+        for which in (wild, "acme.portal.example"):
+            ran = acme("certificate", word, which, "--tenant", "acme", "--json")
+            assert (ran.code, ran.error) == (Exit.NOT_FOUND, "no_such_certificate")
+    assert acme("certificate", "show", wild, "--json").answer["id"] == wild
+    issued = issue(authority, acme.folder, "own", "acme.portal.example")
+    own = acme("certificate", "upload", *issued, "--tenant", "acme", "--json").answer["id"]
+    assert (
+        acme("certificate", "show", "acme.portal.example", "--tenant", "acme", "--json").answer["id"] == own
+    )
+    assert acme("certificate", "delete", own, "--tenant", "acme", "--json").answer["deleted"] == own
+
+
 def test_the_last_certificate_is_deleted_only_on_purpose(acme: Shell, authority: trustme.CA) -> None:
     """One that has a successor goes at once; the last of a hostname that answers needs the word."""
     ids = []
