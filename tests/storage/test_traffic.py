@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from router.errors import Unavailable
 from router.observe.traffic import Traffic
 from router.storage.schema import traffic as table
-from router.storage.traffic import KEPT, SPAN, TrafficClerk, TrafficLog
+from router.storage.traffic import KEPT, SPAN, Failing, TrafficClerk, TrafficLog
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -75,6 +75,19 @@ async def test_longer_spans_are_added_up(database: Database) -> None:
         await log.add(counted(("a", 200, 0.001 if number else 5.0)).take(), hour + number * SPAN)
     (span,) = await log.read("a", hour, hour + 3599, span=3600)
     assert (span.at, span.requests, span.p50, span.p99) == (hour, 12, 1, 5000)
+
+
+async def test_who_fails_is_found(database: Database) -> None:
+    """Half of enough visits, added up over the spans that began within the time; the worst first."""
+    log = TrafficLog(database)
+    well, failed = ("a", 200, 0.003), ("a", 503, 0.003)
+    await log.add(counted(*[well] * 3, *[("b", 503, 0.3)] * 9, *[("c", 503, 0.3)] * 3).take(), NOON)
+    await log.add(counted(failed, failed, failed).take(), NOON + SPAN)
+    found = await log.failing(NOON - 1, NOON + SPAN, least=4, most=9)
+    assert found == [Failing("b", int(NOON), 9, 9), Failing("a", int(NOON) + SPAN, 6, 3)]
+    assert await log.failing(NOON - 1, NOON + SPAN, least=4, most=1) == found[:1]
+    assert await log.failing(NOON, NOON + SPAN, least=4, most=9) == []
+    assert await log.failing(NOON - 1, NOON, least=4, most=9) == found[:1]
 
 
 async def test_what_is_old_is_forgotten(database: Database) -> None:
