@@ -72,6 +72,17 @@ async def test_files_are_judged_without_being_stored(stand: Stand) -> None:
     assert await held(stand) == []
 
 
+async def test_an_issuer_that_was_not_sent_is_not_called_a_root(stand: Stand) -> None:
+    """Where the intermediate is missing, the chain names it, and promises nothing about browsers."""
+    await stand.registry.change("acme", TenantForm(external_domain=HOST), actor="test")
+    browser = await signed_in(stand, stand.acme)
+    found = await send(browser, LEAF.pem, LEAF.key_pem, do="check")
+    assert "missing_intermediate" in found.body
+    assert "Trusty R3" in found.body
+    assert "Its issuer, which is not sent" in found.body
+    assert "Root, which" not in found.body
+
+
 async def test_what_is_no_form_is_refused(stand: Stand) -> None:
     """A part whose head cannot be read is the sender's fault, not ours."""
     browser = await signed_in(stand, stand.acme)

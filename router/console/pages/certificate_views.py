@@ -36,7 +36,7 @@ _KEYS: Final = MappingProxyType({"rsa": "RSA", "ecdsa": "ECDSA", "ed25519": "Ed2
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A certificate of a chain; without dates it is the root, which browsers have and nobody sends."""
+    """A certificate of a chain; without dates it is the issuer of the last one, which was not sent."""
 
     role: str
     name: str
@@ -131,7 +131,10 @@ def shown(
 
 
 def drawn(chain: Sequence[Certificate]) -> list[Link]:
-    """Draw a chain as it was stored or sent, leaf first, up to the root that its last link names."""
+    """Draw a chain as it was stored or sent, leaf first, up to the issuer that its last link names.
+
+    Whether that one is a root, and one that browsers have, cannot be told: an intermediate may be missing.
+    """
     links = [
         Link(
             "Certificate" if place == 0 else "Intermediate",
@@ -142,7 +145,7 @@ def drawn(chain: Sequence[Certificate]) -> list[Link]:
         for place, each in enumerate(chain)
     ]
     if not is_root(chain[-1]):
-        links.append(Link("Root, which browsers have", _name(chain[-1].issuer)))
+        links.append(Link("Its issuer, which is not sent", _name(chain[-1].issuer)))
     return links
 
 
