@@ -201,7 +201,7 @@ def _evidence(wanted: Wanted, facts: Facts, host: str, challenge: str, address: 
     names = [_line("cname", _host_heard(facts), wanted.target, host, f"CNAME {wanted.hostname}")]
     names.append(_line("txt", facts.txt, wanted.token, challenge, f"TXT {wanted.txt_name}"))
     if address:
-        answer = ", ".join(sorted(facts.addresses)) or address
+        answer = ", ".join(sorted(facts.addresses)) or facts.v4.fault or facts.v6.fault or str(facts.v4)
         expected = ", ".join(sorted(facts.ours)) or f"the addresses of {wanted.target}"
         asked, resolver = f"A, AAAA {wanted.hostname}", facts.v4.resolver or facts.v6.resolver
         finding = _finding(address, heard=bool(facts.addresses))

@@ -254,6 +254,16 @@ async def test_a_target_without_address_is_the_platforms_fault_and_still_proof(d
     assert (address.method, address.code) == ("address", "target_without_address")
 
 
+@pytest.mark.parametrize(("records", "words"), [({}, "no such name"), ({f"{HOST}.": []}, "no such record")])
+async def test_a_hostname_without_address_is_told_in_words(
+    records: dict[str, list[str]], words: str, dns: NameServer
+) -> None:
+    """What came back for the addresses is said as for the other records, not by the code."""
+    dns.records.update(records)
+    address = (await verdict(dns)).evidence[-1]
+    assert (address.method, address.answer, address.code) == ("address", words, "no_records")
+
+
 async def test_evidence_says_who_was_asked_what_came_and_what_was_expected(dns: NameServer) -> None:
     """A line for each method, to be read by a person."""
     dns.records |= {f"{HOST}.": ["CNAME a.cdn.example. 60"], "a.cdn.example.": ["A 192.0.2.9 60"]}
