@@ -38,6 +38,8 @@ from router.hostname import MAX_NAME, Hostname
 
 PREFIX: Final = "ROUTER_"
 CONFIG_VARIABLE: Final = "ROUTER_CONFIG"
+_NO_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "ROUTER_SERVER", "ROUTER_TOKEN"})
+"""Variables that say where settings are, and which router the command line is to talk to."""
 CONFIG_FILE: Final = "tenant-router.toml"
 KEY_BYTES: Final = 32
 """An encryption key is for AES-256."""
@@ -506,7 +508,7 @@ def _from_variables(variables: Mapping[str, str | None]) -> tuple[dict[str, obje
     unknown: list[str] = []
     for variable, value in variables.items():
         name = variable.upper().removeprefix(PREFIX).lower()
-        if not variable.upper().startswith(PREFIX) or not value or variable.upper() == CONFIG_VARIABLE:
+        if not variable.upper().startswith(PREFIX) or not value or variable.upper() in _NO_SETTINGS:
             continue
         if name in Settings.model_fields:
             found[name] = value

@@ -134,6 +134,6 @@ def test_sessions_are_listed_and_ended(ada: Shell) -> None:
 def test_everybody_is_signed_out_of_a_portal(ada: Shell) -> None:
     """After ``tenant end-sessions`` no session of that tenant is left; one that is not there is told."""
     _sign_in(ada, "ses_1", "ses_2")
-    assert ada("tenant", "end-sessions", "acme", "--json").answer == {"slug": "acme"}
+    assert ada("tenant", "end-sessions", "acme", "--json").answer == {"slug": "acme", "ended": 2}
     assert _user(ada, "sessions", "acme", ADA).answer == []
     assert ada("tenant", "end-sessions", "nobody").code == Exit.NOT_FOUND
