@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 class UserQuery(Paging):
     """Which users are listed."""
 
-    search: str = Field(
-        "", max_length=254, description="Part of an address, or of a customer's reference."
-    )
+    search: str = Field("", max_length=254, description="Part of an address, or of a customer's reference.")
     disabled: bool | None = Field(None, description="Only those who are disabled, or are not.")
 
 
