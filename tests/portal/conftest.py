@@ -19,7 +19,9 @@ def stand_url() -> str | None:
 
 
 @pytest.fixture
-async def stand(tmp_path: Path, stand_url: str | None, _sqlite_template: Path) -> AsyncIterator[Stand]:
+async def stand(
+    tmp_path: Path, stand_url: str | None, _sqlite_template: Path, patient_database: None
+) -> AsyncIterator[Stand]:
     """A portal of real parts, with Ada a customer of Acme."""
     if stand_url is None:
         shutil.copy(_sqlite_template, tmp_path / "router.db")  # migrating anew would be half of a test's time
