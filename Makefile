@@ -40,11 +40,8 @@ $(VENV)/.bench: $(VENV)/.dev
 run: $(VENV)/.run  ## Start the router with two demo tenants
 	@$(BIN)/tenant-router demo
 
-# Three for two cores: tests wait for servers and browsers of their own a third of their time.
-WORKERS = $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
-
 test: $(VENV)/.dev  ## Run every test
-	@$(BIN)/python -m pytest -n $(WORKERS)
+	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev  ## Lint, types, import layers
 	@$(BIN)/ruff check .

@@ -13,6 +13,9 @@ from tests.console.page_browser import PageBrowser, signed_in
 if TYPE_CHECKING:
     from tests.console.stand import Stand
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PAGE = "/tenants/acme/branding"
 
 

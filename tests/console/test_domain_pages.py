@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.console.page_browser import PageBrowser, Shown
     from tests.console.stand import Stand
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PAGE = "/tenants/acme/domain"
 HOST = "billing.acme.test"
 ONE = f"{PAGE}/{HOST}"

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tests.console.stand import Stand
 
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 def told_once(shown: Shown) -> str:
     """What a page shows to be copied."""
     found = re.search(r"data-copy>(.*?)</code>", shown.body)

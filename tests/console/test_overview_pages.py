@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tests.console.stand import Stand
 
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 async def test_the_overview_adds_all_portals_up(stand: Stand) -> None:
     """What all tenants had is one plot; and what needs attention is said, or that nothing does."""
     await visits(stand, stand.acme.id, 200, 200)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.console.stand import Stand
 
-EXAMPLES: Final = 6
+EXAMPLES: Final = 4
 """Of each kind for each operation: enough to find what is forgotten, few enough for every run."""
 
 _NETWORKS: Final = count(1)

@@ -12,6 +12,9 @@ from tests.console.page_browser import PageBrowser, Shown, signed_in
 if TYPE_CHECKING:
     from tests.console.stand import Stand
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 WISH = {
     "portal_address": "initech",
     "name": "Initech",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from router.identity.user import User
     from tests.console.stand import Stand
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 USERS = "/tenants/acme/users"
 
 

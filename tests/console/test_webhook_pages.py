@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from router.webhooks.webhook import Webhook
     from tests.console.stand import Stand
 
+# What is kept, and how, is tried on both databases by the tests of the use cases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PAGE = "/tenants/acme/webhooks"
 URL = "https://203.0.113.80/hooks"
 
