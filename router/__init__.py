@@ -62,6 +62,6 @@ The journey of an event::
 
 The database is the truth; Redis is a cache and a bell, never a store (storage/). Imports point down only:
 cli → demo → worker, supervisor → serve → planes → edge_parts → rooms → ports → edge, portal, console →
-forms → tenants, certificates, identity, mail, webhooks → outgoing → storage → observe → settings →
-languages → hostname, errors.
+behind_edge → forms → tenants, certificates, identity, mail, webhooks → outgoing → storage → observe →
+settings → languages → hostname, errors.
 """

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.behind_edge import RETRY_AFTER
 from router.console.access import Forbidden
 from router.errors import BadInput, Conflict, NotFound, RouterError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-RETRY_AFTER: Final = 30
-"""Seconds after which to try again while something below us is away."""
 
 _STATUSES: Final = ((NotFound, 404), (Conflict, 409), (Unavailable, 503), (BadInput, 422))
 REALM: Final = 'Bearer realm="tenant-router"'

@@ -6,12 +6,12 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.behind_edge import see_other
 from router.errors import NotFound
 from router.identity.sign_in import Refused
 from router.portal.device import device_of
 from router.portal.entering import hold_session
 from router.portal.form_page import PASSWORD_FAULTS, MemberPage, member_of
-from router.portal.pages import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,6 +13,7 @@ import aiohttp_jinja2
 import structlog
 from aiohttp import web
 
+from router.behind_edge import RETRY_AFTER, SeeOther, protect, see_other
 from router.errors import NotFound, RouterError, Unavailable
 from router.forms import MAX_FORM, BadForm, Csrf
 from router.languages.choice import LANGUAGE_COOKIE
@@ -25,7 +26,7 @@ from router.portal.language_switch import LanguageSwitch
 from router.portal.languages import VARY, accept_language
 from router.portal.mail_sent import MailSentPage
 from router.portal.newcomer import ConfirmPage, InvitationPage
-from router.portal.pages import RETRY_AFTER, Pages, SeeOther, protect, see_other
+from router.portal.pages import BARE_CSP, Pages
 from router.portal.recovery import ForgotPage, ResetPage
 from router.portal.register import RegisterPage
 from router.portal.sign_in import SignInPage
@@ -150,7 +151,7 @@ class Front:
         except Exception:  # noqa: BLE001 - the last resort of every page: logged, and told as a 500
             _log.exception("portal_failed", path=request.path, method=request.method)
             response = self._page(request, 500)
-        protect(response)
+        protect(response, BARE_CSP)
         return response
 
     def _failed(self, request: web.Request, fault: RouterError) -> web.Response:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
+from router.behind_edge import see_other
 from router.portal.account import ACCOUNT
 from router.portal.form_page import SIGN_IN
 from router.portal.link_page import TOKEN, LinkPage
-from router.portal.pages import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

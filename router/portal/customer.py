@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.behind_edge import see_other
 from router.portal.form_page import MemberPage, member_of
 from router.portal.forms import local_target
-from router.portal.pages import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from router.behind_edge import see_other
 from router.errors import Unavailable
 from router.identity.session import COOKIE
 from router.identity.sessions import key_of
-from router.portal.pages import see_other, set_cookie
+from router.portal.pages import set_cookie
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -21,10 +21,10 @@ from urllib.parse import quote, urlencode
 
 import structlog
 
+from router.behind_edge import RETRY_AFTER, SeeOther
 from router.errors import RouterError, Unavailable
 from router.forms import StaleForm
 from router.portal.forms import local_target, read_form
-from router.portal.pages import RETRY_AFTER, SeeOther
 from router.portal.visitor import VISITOR, session_of
 
 if TYPE_CHECKING:

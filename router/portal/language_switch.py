@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from router.behind_edge import see_other
 from router.errors import NotFound, Unavailable
 from router.forms import BadForm, local_path
 from router.portal.forms import read_form
 from router.portal.languages import remember_language
-from router.portal.pages import see_other
 from router.portal.visitor import VISITOR, session_of
 
 if TYPE_CHECKING:

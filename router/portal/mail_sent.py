@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from aiohttp import web
 
-from router.portal.pages import see_other
+from router.behind_edge import see_other
 from router.portal.visitor import VISITOR
 
 if TYPE_CHECKING:

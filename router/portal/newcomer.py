@@ -10,12 +10,12 @@ from abc import abstractmethod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
+from router.behind_edge import see_other
 from router.identity.newcomers import Offer
 from router.portal.customer import CUSTOMER
 from router.portal.entering import enter
 from router.portal.form_page import PASSWORD_FAULTS, SIGN_IN, Faulty
 from router.portal.link_page import TOKEN, LinkPage
-from router.portal.pages import see_other
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,33 +20,8 @@ if TYPE_CHECKING:
     from router.portal.rendering import Renderer
     from router.portal.visitor import Visitor
 
-RETRY_AFTER: Final = 30
-"""Seconds after which to try again while something below us is away."""
-
 BARE_CSP: Final = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 """For what is no page: a page brings a policy that allows its own style (look.py)."""
-
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": BARE_CSP,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # An address may hold a one-time link's token, and the backend is the same origin: so no path is said to
-    # anyone. Not no-referrer: with that, browsers send "Origin: null" with our own forms (Fetch, "append a
-    # request `Origin` header").
-    "Referrer-Policy": "strict-origin",
-    "Server": "tenant-router",  # else aiohttp says its version and Python's
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-
-
-class SeeOther(Exception):  # noqa: N818 - it is what we decided
-    """The visitor has to go somewhere else first; ``target`` is a path of ours."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(target)
-        self.target = target
 
 
 class Pages:
@@ -101,17 +76,6 @@ class Pages:
     def speaks(self, visitor: Visitor, language: str) -> bool:
         """Whether the tenant's pages can be had in a language."""
         return language in self._renderer.languages(visitor.tenant).codes
-
-
-def see_other(target: str) -> web.Response:
-    """Send the browser on to ``target`` by GET (RFC 9110 section 15.4.4), byte for byte as it stands."""
-    return web.Response(status=303, headers={"Location": target})
-
-
-def protect(response: web.StreamResponse) -> None:
-    """Add the headers that every answer of the portal carries, unless it has its own."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
 
 
 def set_cookie(response: web.Response, name: str, value: str, *, life: int | None = None) -> None:

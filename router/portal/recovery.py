@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
+from router.behind_edge import see_other
 from router.identity.session import COOKIE
 from router.portal.form_page import PASSWORD_FAULTS, SIGN_IN, FormPage
 from router.portal.link_page import TOKEN, LinkPage
 from router.portal.mail_sent import mail_sent
-from router.portal.pages import clear_cookie, see_other
+from router.portal.pages import clear_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

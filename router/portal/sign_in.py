@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.behind_edge import see_other
 from router.errors import Unavailable
 from router.identity.session import COOKIE
 from router.identity.sign_in import Refused
@@ -19,7 +20,7 @@ from router.portal.entering import hold_session
 from router.portal.form_page import SIGN_IN, FormPage
 from router.portal.forms import local_target
 from router.portal.languages import remember_language
-from router.portal.pages import see_other, set_cookie
+from router.portal.pages import set_cookie
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

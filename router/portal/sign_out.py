@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.behind_edge import see_other
 from router.identity.session import COOKIE
 from router.identity.sessions import key_of
 from router.portal.form_page import FormPage
-from router.portal.pages import clear_cookie, see_other
+from router.portal.pages import clear_cookie
 from router.portal.visitor import VISITOR, session_of
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ that a client sends and sets its own; so what they say is believed here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from router.errors import BadInput, NotFound
-from router.forms import own_origins, read_cookie
-from router.hostname import Hostname, parse_authority
+from router.behind_edge import Caller, read_caller
+from router.errors import NotFound
 from router.identity.session import COOKIE
 
 if TYPE_CHECKING:
@@ -22,28 +21,12 @@ if TYPE_CHECKING:
     from router.tenants.directory import Directory
     from router.tenants.tenant import Tenant
 
-_MAX_USER_AGENT = 200
-
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
-    """One request's tenant and circumstances.
-
-    ``origins`` is what the browser may call this site in an Origin header (RFC 6454): by the port that
-    customers are meant to see, and by the one in the Host header, where those differ (a mapped port).
-    ``address`` is the client's IP address.
-    """
+class Visitor(Caller):
+    """One request's tenant and circumstances."""
 
     tenant: Tenant
-    origins: frozenset[str]
-    address: str
-    request_id: str
-    user_agent: str
-    cookies: str = field(repr=False)
-
-    def cookie(self, name: str) -> str | None:
-        """Read a cookie; none where there are two of the name."""
-        return read_cookie(self.cookies, name)
 
 
 VISITOR: Final = web.RequestKey("visitor", Visitor)
@@ -55,21 +38,18 @@ async def find_visitor(request: web.Request, directory: Directory) -> Visitor:
     Raises ``BadInput("no_edge")`` where the headers are missing, ``NotFound("unknown_host")`` where the
     hostname has no tenant or by now another one than the edge found, and what ``Directory.find`` raises.
     """
-    headers = request.headers
-    authority = headers.get("X-Router-Host", "")
-    host = parse_authority(authority.encode("utf-8", "replace")).host if authority else None
-    if not isinstance(host, Hostname):
-        raise BadInput("no_edge", "The portal answers only requests that come through the edge.")
-    tenant = await directory.find(host)
-    if tenant is None or tenant.id != headers.get("X-Router-Tenant"):
+    caller = read_caller(request, plane="portal")
+    tenant = await directory.find(caller.host)
+    if tenant is None or tenant.id != request.headers.get("X-Router-Tenant"):
         raise NotFound("unknown_host", "There is no portal at this address.")
     return Visitor(
+        host=caller.host,
+        origins=caller.origins,
+        address=caller.address,
+        request_id=caller.request_id,
+        user_agent=caller.user_agent,
+        cookies=caller.cookies,
         tenant=tenant,
-        origins=own_origins(host, authority, headers.get("Host", "")),
-        address=headers.get("X-Router-Client", ""),
-        request_id=headers.get("X-Router-Request-Id", ""),
-        user_agent=headers.get("User-Agent", "")[:_MAX_USER_AGENT],
-        cookies=";".join(headers.getall("Cookie", [])),
     )
 
 

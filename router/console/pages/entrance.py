@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from router.behind_edge import see_other
 from router.console.pages.navigation import home
 from router.console.pages.page import SIGN_IN, Fault, Faulty, Form, FormPage, Page, target_after
-from router.console.pages.rendering import clear_cookie, see_other, set_cookie
+from router.console.pages.rendering import clear_cookie, set_cookie
 from router.console.pages.signed_in import SESSION_COOKIE
 from router.errors import Conflict, NotFound
 from router.identity.sign_in import Refused

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
+from router.behind_edge import RETRY_AFTER, SeeOther, protect, read_caller, see_other
 from router.console.access import Forbidden
-from router.console.pages.rendering import SeeOther, protect, see_other
-from router.console.pages.signed_in import SESSION_COOKIE, SIGNED_IN, VISITOR, read_visitor
-from router.console.problems import RETRY_AFTER
+from router.console.pages.rendering import CSP
+from router.console.pages.signed_in import SESSION_COOKIE, SIGNED_IN, VISITOR
 from router.errors import BadInput, Conflict, NotFound, RouterError, Unavailable
 from router.forms import BadForm
 from router.storage.auditing import ORIGIN
@@ -57,12 +57,12 @@ class Front:
         if request.path.startswith(API):
             return await handler(request)
         try:
-            request[VISITOR] = read_visitor(request)
+            request[VISITOR] = read_caller(request, plane="console")
         except BadInput:
             return web.Response(status=400, text="This is reached through the edge only.\n")
         ORIGIN.set(request[VISITOR].address)
         response = await self._answered(request, handler)
-        protect(response)
+        protect(response, CSP)
         return response
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:

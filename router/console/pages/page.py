@@ -15,21 +15,22 @@ from urllib.parse import quote, urlencode
 import structlog
 from aiohttp import web
 
+from router.behind_edge import RETRY_AFTER, SeeOther, see_other
 from router.console.access import check, check_names, check_platform
-from router.console.pages.rendering import SeeOther, csrf_place, see_other
+from router.console.pages.rendering import csrf_place
 from router.console.pages.signed_in import CSRF_COOKIE, VISITOR, find_signed_in
 from router.console.pages.uploads import Sent, read_sent
-from router.console.problems import RETRY_AFTER
 from router.errors import BadInput, Conflict, RouterError, Unavailable
 from router.forms import CSRF_FIELD, MAX_FORM, check_origin, local_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from router.behind_edge import Caller
     from router.console.access import Access, Admitted
     from router.console.operator_sessions import OperatorSessions
     from router.console.pages.rendering import Pages
-    from router.console.pages.signed_in import SignedIn, Visitor
+    from router.console.pages.signed_in import SignedIn
     from router.console.principal import Principal
     from router.console.scopes import Scope
     from router.forms import Csrf
@@ -98,7 +99,7 @@ class Call:
     """One visit to a page: whose, and about which tenant, where its path names one."""
 
     request: web.Request
-    visitor: Visitor
+    visitor: Caller
     signed_in: SignedIn | None
     about: Admitted | None = None
 

@@ -31,27 +31,6 @@ CSP: Final = (
 )
 """Everything is a file of ours: nothing stands inside a page that could be taken for it."""
 
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": CSP,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # An address may hold a one-time link's token. Not no-referrer: with that, browsers send "Origin: null"
-    # with our own forms (Fetch, "append a request `Origin` header").
-    "Referrer-Policy": "strict-origin",
-    "Server": "tenant-router",  # else aiohttp says its version and Python's
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-
-
-class SeeOther(Exception):  # noqa: N818 - it is what we decided
-    """The browser has to go somewhere else first; ``target`` is a path of ours."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(target)
-        self.target = target
-
 
 class Pages:
     """Renders pages in the frame. ``mounted`` are the keys of the sections that have a page."""
@@ -120,17 +99,6 @@ def when(unix: float | None) -> Markup:
     at = datetime.fromtimestamp(unix, UTC)
     shown, exact = f"{at.day} {at:%b %Y, %H:%M} UTC", at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}">{}</time>').format(exact, shown)
-
-
-def see_other(target: str) -> web.Response:
-    """Send the browser on to ``target`` by GET (RFC 9110 section 15.4.4), byte for byte as it stands."""
-    return web.Response(status=303, headers={"Location": target})
-
-
-def protect(response: web.StreamResponse) -> None:
-    """Add the fields that every page and file carries, unless it has its own."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
 
 
 def set_cookie(response: web.Response, name: str, value: str) -> None:

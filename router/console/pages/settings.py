@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from aiohttp import web
 from aiohttp_jinja2 import render_string
 
+from router.behind_edge import see_other
 from router.console.access import check
 from router.console.pages.page import Fault, Faulty, Form, FormPage, Page, version_in
-from router.console.pages.rendering import see_other
 from router.console.scopes import Scope
 from router.errors import BadInput, Conflict
 from router.hostname import port_suffix

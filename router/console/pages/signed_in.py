@@ -6,14 +6,12 @@ that a client sends and sets its own; so what they say is believed here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from router.errors import BadInput
-from router.forms import own_origins, read_cookie
-from router.hostname import Hostname, parse_authority
+from router.behind_edge import Caller
 
 if TYPE_CHECKING:
     from router.console.operator_rows import Operator
@@ -25,24 +23,6 @@ CSRF_COOKIE: Final = "__Host-console-csrf"
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
-    """A browser, whoever sits before it.
-
-    ``origins`` is what it may call this site in an Origin field. ``address`` is the client's IP address.
-    """
-
-    origins: frozenset[str]
-    address: str
-    request_id: str
-    user_agent: str
-    cookies: str = field(repr=False)
-
-    def cookie(self, name: str) -> str | None:
-        """Read a cookie; none where there are two of the name."""
-        return read_cookie(self.cookies, name)
-
-
-@dataclass(frozen=True, slots=True)
 class SignedIn:
     """An operator who is signed in; ``principal`` is what they may do."""
 
@@ -51,25 +31,9 @@ class SignedIn:
     principal: Principal
 
 
-VISITOR: Final = web.RequestKey("visitor", Visitor)
+VISITOR: Final = web.RequestKey("visitor", Caller)
 SIGNED_IN: Final = web.RequestKey("signed_in", SignedIn)
 """Set once it is known, so that a page that tells of a failure has the same frame as others."""
-
-
-def read_visitor(request: web.Request) -> Visitor:
-    """Read the edge's fields. Raises ``BadInput`` where they are missing."""
-    headers = request.headers
-    authority = headers.get("X-Router-Host", "")
-    host = parse_authority(authority.encode("utf-8", "replace")).host if authority else None
-    if not isinstance(host, Hostname):
-        raise BadInput("no_edge", "The console answers only requests that come through the edge.")
-    return Visitor(
-        origins=own_origins(host, authority, headers.get("Host", "")),
-        address=headers.get("X-Router-Client", ""),
-        request_id=headers.get("X-Router-Request-Id", ""),
-        user_agent=headers.get("User-Agent", "")[:200],
-        cookies=";".join(headers.getall("Cookie", [])),
-    )
 
 
 async def find_signed_in(request: web.Request, sessions: OperatorSessions) -> SignedIn | None:

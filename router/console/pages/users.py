@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlencode
 
+from router.behind_edge import see_other
 from router.console.api.lists import piece, place_of
 from router.console.pages.page import Action, FormPage, Page
-from router.console.pages.rendering import see_other
 from router.console.scopes import Scope
 from router.errors import BadInput
 
