@@ -13,7 +13,7 @@ from router.certificates.context import build_context
 from router.certificates.intermediates import Intermediates
 from router.certificates.unlock import parse_apart
 from router.errors import BadInput
-from router.storage.schema import SERVED_CLAIMS, claims
+from router.storage.schema import CLAIMS_IN_ORDER, SERVED_CLAIMS, claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +98,7 @@ class Uploads:
             claims.c.tenant_id == tenant_id, claims.c.state != "released"
         )
         async with self._database.read() as connection:
-            rows = await connection.execute(statement.order_by(claims.c.created_at, claims.c.id))
+            rows = await connection.execute(statement.order_by(*CLAIMS_IN_ORDER))
             return [(hostname, state in SERVED_CLAIMS) for hostname, state in rows]
 
 

@@ -107,6 +107,9 @@ claims = Table(
     Index(None, "state", "updated_at"),
 )
 
+CLAIMS_IN_ORDER: Final = (claims.c.created_at, claims.c.kind.desc(), claims.c.hostname, claims.c.id)
+"""The oldest first; of those made together, the sub-domain before hostnames of the tenant's own."""
+
 evidence = Table(
     "evidence",
     metadata,

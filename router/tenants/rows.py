@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from router.hostname import Hostname
-from router.storage.schema import claims, tenants
+from router.storage.schema import CLAIMS_IN_ORDER, claims, tenants
 from router.tenants.branding import read_branding
 from router.tenants.claims import SERVED, Claim, ClaimState
 from router.tenants.forwarding import read_forwarding
@@ -82,12 +82,12 @@ async def holder_of(connection: AsyncConnection, hostname: str) -> Tenant | None
 async def find_claims(
     connection: AsyncConnection, *where: ColumnElement[bool], lock: bool = False
 ) -> list[Claim]:
-    """Read the claims that ``where`` picks, or all, the oldest first; ``lock`` them for a change."""
+    """Read the claims that ``where`` picks, or all, in their order; ``lock`` them for a change."""
     statement: Select[Any] = (
         select(claims, tenants.c.slug)
         .join(tenants, tenants.c.id == claims.c.tenant_id)
         .where(*where)
-        .order_by(claims.c.created_at, claims.c.id)
+        .order_by(*CLAIMS_IN_ORDER)
     )
     if lock:  # PostgreSQL; a SQLite transaction is the only writer anyway
         statement = statement.with_for_update(of=claims)

@@ -98,6 +98,14 @@ async def test_a_new_tenant_answers_at_its_platform_address(registry: Registry, 
     assert (actor, action, subject) == ("ada", "tenant.add", tenant.id)
 
 
+async def test_claims_made_together_stand_in_one_order(registry: Registry) -> None:
+    """The sub-domain is first, then the tenant's own hostname: neither ids nor the alphabet decide."""
+    for number in range(8):
+        own = f"a{number}.example.com"
+        record = await registry.add(f"t{number}", replace(FORM, external_domain=own), actor="ada")
+        assert list(states(record)) == [f"t{number}.portal.example", own]
+
+
 async def test_an_external_hostname_waits_for_an_operators_word(registry: Registry) -> None:
     """Until the claim is active, customers are given the platform address; afterwards the tenant's own."""
     form = replace(FORM, external_domain="Billing.Acme.com")
