@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from router.console.tokens import Tokens
 from router.edge.visit import Door
-from router.storage.bell import SqliteBell
-from router.storage.database import Database
 from router.tenants.form import TenantForm
+from tests.journeys.api import ADMIN, new_token, tokens_of
 from tests.journeys.node import DOMAIN
 from tests.waiting import until
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from tests.journeys.node import Answer, Node
     from tests.journeys.upstream import RecordingUpstream
 
-ADMIN = f"admin.{DOMAIN}"
 LINE = "/api/v1/tenants/acme/invoice-line"
 WISH = b'{"customer": "C-1001", "language": "de"}'
 
@@ -28,22 +25,10 @@ WISH = b'{"customer": "C-1001", "language": "de"}'
 @pytest.fixture(scope="module")
 def token(node: Node) -> str:
     """Make a token of Acme's, as ``tenant-router token add`` does; Acme lets customers register."""
-
-    async def add() -> str:
-        database = Database(node.settings.database_url)
-        bell = SqliteBell(node.settings.database_url)
-        try:
-            await node.registry.change("acme", TenantForm(allow_registration=True), actor="test")
-            acme = (await node.registry.get("acme")).tenant
-            made = Tokens(database, bell).add(
-                "Test", ["invoice-line"], days=1, tenant_id=acme.id, actor="test"
-            )
-            return (await made)[0]
-        finally:
-            await bell.close()
-            await database.close()
-
-    made: str = node.operate(add())
+    form = TenantForm(allow_registration=True)
+    node.operate(node.registry.change("acme", form, actor="test"))
+    acme = node.operate(node.registry.get("acme")).tenant
+    made = new_token(node, "invoice-line", tenant_id=acme.id)
 
     def registers() -> bool:
         with node.connect() as client:
@@ -174,14 +159,9 @@ def test_a_revoked_token_opens_nothing(node: Node, token: str) -> None:
     """Over a connection on which another was good a moment ago."""
 
     async def add_and_revoke() -> str:
-        database, bell = Database(node.settings.database_url), SqliteBell(node.settings.database_url)
-        tokens = Tokens(database, bell)
-        try:
+        async with tokens_of(node) as tokens:
             secret, made = await tokens.add("Short", ["invoice-line"], days=1, tenant_id=None, actor="test")
             await tokens.revoke(made.id, actor="test")
-        finally:
-            await bell.close()
-            await database.close()
         return secret
 
     with node.connect(ADMIN) as client:

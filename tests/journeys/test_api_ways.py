@@ -7,42 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.console.tokens import Tokens
-from router.storage.bell import SqliteBell
-from router.storage.database import Database
-from tests.journeys.node import DOMAIN
+from tests.journeys.api import call, new_token
 
 if TYPE_CHECKING:
-    from tests.journeys.node import Answer, Node
+    from tests.journeys.node import Node
 
-ADMIN = f"admin.{DOMAIN}"
-SCOPES = ("invitations", "audit:read", "users:read")
 WISH = b'{"email": "eve@acme.test", "customer": "C-1009"}'
 
 
 @pytest.fixture(scope="module")
 def token(node: Node) -> str:
     """Make a token of the platform's."""
-
-    async def add() -> str:
-        database = Database(node.settings.database_url)
-        bell = SqliteBell(node.settings.database_url)
-        try:
-            tokens = Tokens(database, bell)
-            return (await tokens.add("Test", SCOPES, days=1, tenant_id=None, actor="test"))[0]
-        finally:
-            await bell.close()
-            await database.close()
-
-    made: str = node.operate(add())
-    return made
-
-
-def call(node: Node, method: str, path: str, *fields: str, body: bytes = b"") -> Answer:
-    """Call the API."""
-    lines = [f"{method} /api/v1{path} HTTP/1.1", f"Host: {ADMIN}", f"Content-Length: {len(body)}", *fields]
-    with node.connect(ADMIN) as client:
-        return client.ask("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+    return new_token(node, "invitations", "audit:read", "users:read")
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/", "text/html"), ("/openapi.json", "application/json")])
@@ -59,8 +35,8 @@ def test_the_documentation_is_told_without_a_token(node: Node, path: str, kind: 
 
 def test_a_call_sent_twice_is_done_once(node: Node, token: str) -> None:
     """The key goes through the edge, and so does the word that the answer is an old one."""
-    fields = (f"Authorization: Bearer {token}", "Content-Type: application/json", "Idempotency-Key: k-1")
-    first, again = (call(node, "POST", "/tenants/acme/invitations", *fields, body=WISH) for _ in range(2))
+    path, fields = "/tenants/acme/invitations", ("Content-Type: application/json", "Idempotency-Key: k-1")
+    first, again = (call(node, "POST", path, *fields, token=token, body=WISH) for _ in range(2))
     assert (first.status, again.status, again.body) == (201, 201, first.body)
     assert again.field("idempotency-replayed") == "true"
     assert (again.field("ratelimit") or "").startswith('"api-calls";r=')
@@ -68,10 +44,9 @@ def test_a_call_sent_twice_is_done_once(node: Node, token: str) -> None:
 
 def test_the_audit_tells_from_where(node: Node, token: str) -> None:
     """The client's address as the edge knows it, in the stream too, which ends as HTTP wants it."""
-    authorization = f"Authorization: Bearer {token}"
-    answer = call(node, "GET", "/audit.jsonl?action=invitation", authorization)
+    answer = call(node, "GET", "/audit.jsonl?action=invitation", token=token)
     lines = [json.loads(line) for line in answer.body.splitlines()]
     mine = [line for line in lines if line["actor"].startswith("token:")]
     assert {(line["action"], line["address"]) for line in mine} == {("invitation.send", "127.0.0.1")}
-    listed = json.loads(call(node, "GET", "/audit?action=invitation", authorization).body)
+    listed = json.loads(call(node, "GET", "/audit?action=invitation", token=token).body)
     assert listed["items"] == lines[::-1]

@@ -10,47 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from router.console.tokens import Tokens
-from router.storage.bell import SqliteBell
-from router.storage.database import Database
-from tests.journeys.node import DOMAIN
+from tests.journeys.api import call, new_token
 
 if TYPE_CHECKING:
     from tests.journeys.node import Answer, Node
-
-ADMIN = f"admin.{DOMAIN}"
-SCOPES = ("tenants:read", "tenants:write")
 
 
 @pytest.fixture(scope="module")
 def token(node: Node) -> str:
     """Make a token of the platform's."""
-
-    async def add() -> str:
-        database = Database(node.settings.database_url)
-        bell = SqliteBell(node.settings.database_url)
-        try:
-            tokens = Tokens(database, bell)
-            return (await tokens.add("Test", SCOPES, days=1, tenant_id=None, actor="test"))[0]
-        finally:
-            await bell.close()
-            await database.close()
-
-    made: str = node.operate(add())
-    return made
-
-
-def call(node: Node, token: str, method: str, path: str, body: bytes = b"") -> Answer:
-    """Call the API."""
-    fields = [
-        f"{method} /api/v1{path} HTTP/1.1",
-        f"Host: {ADMIN}",
-        f"Authorization: Bearer {token}",
-        "If-Match: *",
-        f"Content-Length: {len(body)}",
-    ]
-    with node.connect(ADMIN) as client:
-        return client.ask("\r\n".join(fields).encode() + b"\r\n\r\n" + body)
+    return new_token(node, "tenants:read", "tenants:write")
 
 
 def told(answer: Answer) -> Any:  # noqa: ANN401 - JSON is anything
@@ -60,7 +29,7 @@ def told(answer: Answer) -> Any:  # noqa: ANN401 - JSON is anything
 
 def test_explain_asks_the_running_worker(node: Node, token: str) -> None:
     """Its certificate is the one that handshakes get, its upstreams are connected to, nothing is wrong."""
-    answer = call(node, token, "GET", f"/explain?host={node.host}&path=/orders")
+    answer = call(node, "GET", f"/explain?host={node.host}&path=/orders", token=token)
     assert answer.status == 200
     found = told(answer)
     assert (found["tenant"]["portal_address"], found["certificate"]["covers"]) == ("acme", True)
@@ -72,7 +41,7 @@ def test_explain_asks_the_running_worker(node: Node, token: str) -> None:
 
 def test_attention_looks_at_the_running_worker(node: Node, token: str) -> None:
     """It answers a list."""
-    answer = call(node, token, "GET", "/attention")
+    answer = call(node, "GET", "/attention", token=token)
     assert (answer.status, told(answer)["next"]) == (200, None)
 
 
@@ -82,11 +51,12 @@ def test_a_picture_may_be_larger_than_other_bodies(node: Node, token: str) -> No
     written = BytesIO()
     noise.save(written, "PNG")
     assert len(written.getvalue()) > 500_000
-    answer = call(node, token, "PUT", "/tenants/acme/images/logo", written.getvalue())
+    at, logo = "/tenants/acme/images/logo", written.getvalue()
+    answer = call(node, "PUT", at, "If-Match: *", token=token, body=logo)
     assert answer.status == 200, answer.body
     url = told(answer)["branding"]["logo"]["url"]
     with node.connect() as client:
         path = url.removeprefix(f"https://{node.host}")
         shown = client.ask(node.get(path, signed_in=False))
     assert (shown.status, shown.field("content-type")) == (200, "image/jpeg")
-    assert call(node, token, "DELETE", "/tenants/acme/images/logo").status == 200
+    assert call(node, "DELETE", at, "If-Match: *", token=token).status == 200

@@ -75,65 +75,56 @@ async def test_migrations_make_the_same_statements(tmp_path: Path) -> None:
     assert migrated == await _sync(f"sqlite:///{tmp_path / 'made.db'}", statements)
 
 
-def _insert(connection: Connection, table: str, columns: str, values: str) -> None:
-    connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"))  # noqa: S608 - ours
+_CLAIM = "id, tenant_id, hostname, kind, state, txt_token, created_at, updated_at"
+"""The columns of a claim in the first revisions."""
+
+
+async def _fill_as_of(revision: str, url: str, *rows: tuple[str, str, str]) -> None:
+    """Migrate up to a revision and no further, and store rows as they were then: table, columns, values."""
+    upgrade = command.upgrade
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, revision))
+        await migrate(url)
+
+    def fill(connection: Connection) -> None:
+        for table, columns, values in rows:
+            connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"))  # noqa: S608 - ours
+
+    await _sync(url, fill)
+
+
+def _tenant(slug: str = "acme", name: str = "Acme") -> tuple[str, str, str]:
+    """Write a tenant as the first revision had it."""
+    columns = "id, slug, name, cname_label, theme_colour, allow_registration, upstreams, public_paths, status"
+    values = f"'tnt_{slug}', '{slug}', '{name}', '{slug}', '#ffffff', false, '[]', '[]', 'active'"
+    return "tenants", f"{columns}, version, created_at, updated_at", f"{values}, 1, 0, 0"
 
 
 async def test_a_tenant_from_before_forwarding_could_be_set_is_forwarded_as_before(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_database_url: str,
 ) -> None:
     """The column comes to the tenants there are, empty, and takes nothing that refers to them along."""
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
-    await migrate(empty_database_url)
-    monkeypatch.undo()
-
-    def fill(connection: Connection) -> None:
-        columns = "name, theme_colour, allow_registration, upstreams, public_paths, status, cname_label"
-        values = "'Acme', '#ffffff', false, '[]', '[]', 'active', 'x', 1, 0, 0"
-        connection.execute(
-            text(
-                f"INSERT INTO tenants (id, slug, {columns}, version, created_at, updated_at)"  # noqa: S608 - ours
-                f" VALUES ('tnt_1', 'acme', {values})"
-            )
-        )
-        columns = "tenant_id, hostname, kind, state, txt_token, created_at, updated_at"
-        values = "'tnt_1', 'acme.portal.example', 'platform', 'active', 'x', 0, 0"
-        connection.execute(text(f"INSERT INTO claims (id, {columns}) VALUES ('clm_1', {values})"))  # noqa: S608 - ours
-
-    await _sync(empty_database_url, fill)
+    values = "'clm_1', 'tnt_acme', 'acme.portal.example', 'platform', 'active', 'x', 0, 0"
+    await _fill_as_of("0001", empty_database_url, _tenant(), ("claims", _CLAIM, values))
     assert await migrate(empty_database_url) == _REVISIONS[1:]
     question = select(claims.c.id, tenants.c.forwarding).join(tenants)
     found = await _sync(empty_database_url, lambda connection: connection.execute(question).all())
     assert [tuple(row) for row in found] == [("clm_1", {})]
 
 
-async def test_a_user_from_before_memberships_acts_for_the_same_customer(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_user_from_before_memberships_acts_for_the_same_customer(empty_database_url: str) -> None:
     """Who signed in for a customer before is a member of it afterwards, and so are their sessions."""
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
-    await migrate(empty_database_url)
-    monkeypatch.undo()
-
-    def fill(connection: Connection) -> None:
-        columns = "name, theme_colour, allow_registration, upstreams, public_paths, status, cname_label"
-        values = "'Acme', '#ffffff', false, '[]', '[]', 'active', 'x', 1, 0, 0"
-        _insert(
-            connection,
-            "tenants",
-            f"id, slug, {columns}, version, created_at, updated_at",
-            f"'t', 'acme', {values}",
-        )
-        columns = "id, tenant_id, email, customer, password_hash, disabled, created_at, updated_at"
-        _insert(connection, "users", columns, "'usr_1', 't', 'mary@acme.test', 'C-1001', 'x', false, 7, 7")
-        columns = (
-            "key, id, tenant_id, user_id, signed_in_at, seen_at, expires_at, idle_life, address, user_agent"
-        )
-        _insert(connection, "sessions", columns, "'k', 'ses_1', 't', 'usr_1', 0, 0, 9, 9, '', ''")
-
-    await _sync(empty_database_url, fill)
+    user_columns = "id, tenant_id, email, customer, password_hash, disabled, created_at, updated_at"
+    session_columns = (
+        "key, id, tenant_id, user_id, signed_in_at, seen_at, expires_at, idle_life, address, user_agent"
+    )
+    await _fill_as_of(
+        "0002",
+        empty_database_url,
+        _tenant(),
+        ("users", user_columns, "'usr_1', 'tnt_acme', 'mary@acme.test', 'C-1001', 'x', false, 7, 7"),
+        ("sessions", session_columns, "'k', 'ses_1', 'tnt_acme', 'usr_1', 0, 0, 9, 9, '', ''"),
+    )
     assert await migrate(empty_database_url) == _REVISIONS[2:]
     question = select(memberships.c.customer, memberships.c.created_at, sessions.c.customer).join(
         sessions, sessions.c.user_id == memberships.c.user_id
@@ -142,34 +133,16 @@ async def test_a_user_from_before_memberships_acts_for_the_same_customer(
     assert [tuple(row) for row in found] == [("C-1001", 7, "C-1001")]
 
 
-async def test_hostnames_from_before_proof_go_on_as_they_were(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hostnames_from_before_proof_go_on_as_they_were(empty_database_url: str) -> None:
     """What answers was vouched for and stays so; what waits is looked for from now on."""
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0003"))
-    await migrate(empty_database_url)
-    monkeypatch.undo()
-
-    def fill(connection: Connection) -> None:
-        columns = "name, theme_colour, allow_registration, upstreams, public_paths, status, cname_label"
-        values = "'Acme', '#ffffff', false, '[]', '[]', 'active', 'x', 1, 0, 0"
-        _insert(
-            connection,
-            "tenants",
-            f"id, slug, {columns}, version, created_at, updated_at",
-            f"'t', 'acme', {values}",
-        )
-        columns = "id, tenant_id, hostname, kind, state, txt_token, created_at, updated_at"
-        for claim in (
-            "'a', 't', 'acme.portal.example', 'platform', 'active', 'x', 0, 7",
-            "'b', 't', 'billing.acme.example', 'external', 'active', 'x', 0, 7",
-            "'c', 't', 'konto.acme.example', 'external', 'pending', 'x', 0, 7",
-            "'d', 't', 'old.acme.example', 'external', 'released', 'x', 0, 7",
-        ):
-            _insert(connection, "claims", columns, claim)
-
-    await _sync(empty_database_url, fill)
+    before = (
+        "'a', 'tnt_acme', 'acme.portal.example', 'platform', 'active', 'x', 0, 7",
+        "'b', 'tnt_acme', 'billing.acme.example', 'external', 'active', 'x', 0, 7",
+        "'c', 'tnt_acme', 'konto.acme.example', 'external', 'pending', 'x', 0, 7",
+        "'d', 'tnt_acme', 'old.acme.example', 'external', 'released', 'x', 0, 7",
+    )
+    rows = (("claims", _CLAIM, values) for values in before)
+    await _fill_as_of("0003", empty_database_url, _tenant(), *rows)
     await migrate(empty_database_url)
     question = select(claims.c.proof, claims.c.proved_at, claims.c.next_check_at).order_by(claims.c.id)
     found = await _sync(empty_database_url, lambda connection: connection.execute(question).all())
@@ -276,25 +249,10 @@ def test_the_wheel_has_the_migrations(tmp_path: Path, monkeypatch: pytest.Monkey
     assert files <= packed
 
 
-async def test_a_tenant_from_before_the_console_is_found_by_its_name(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_tenant_from_before_the_console_is_found_by_its_name(empty_database_url: str) -> None:
     """In whatever capitals: the name that is searched by is made of the one there is."""
-    upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0005"))
-    await migrate(empty_database_url)
-    monkeypatch.undo()
-
-    def fill(connection: Connection) -> None:
-        columns = "id, slug, name, theme_colour, allow_registration, upstreams, public_paths, status"
-        columns += ", cname_label, version, created_at, updated_at"
-        for slug, name in (("acme", "ACME & Söhne"), ("globex", "Straße")):
-            values = (
-                f"'tnt_{slug}', '{slug}', '{name}', '#ffffff', false, '[]', '[]', 'active', '{slug}', 1, 0, 0"
-            )
-            _insert(connection, "tenants", columns, values)
-
-    await _sync(empty_database_url, fill)
+    before = (_tenant("acme", "ACME & Söhne"), _tenant("globex", "Straße"))
+    await _fill_as_of("0005", empty_database_url, *before)
     await migrate(empty_database_url)
     question = select(tenants.c.folded_name).order_by(tenants.c.slug)
     found = await _sync(empty_database_url, lambda connection: connection.execute(question).scalars().all())
