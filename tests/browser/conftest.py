@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import ssl
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pytest
 import pytest_asyncio
@@ -17,6 +16,7 @@ from playwright.async_api import async_playwright
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from tests.browser.console_window import over_tls
+from tests.browser.page import Look, opened
 from tests.console.stand import open_stand as open_console
 from tests.portal.stand import Stand, open_stand
 
@@ -80,39 +80,14 @@ async def port(portal: Stand) -> AsyncIterator[int]:
 async def visit(chromium: Browser, port: int) -> Visit:
     """Give a way to open a page at a tenant's portal, in a window of its own with no cookies."""
 
-    @asynccontextmanager
-    async def opened(
-        tenant: Tenant,
-        path: str = "/-/sign-in",
-        *,
-        width: int = 1280,
-        height: int = 800,
-        scheme: str = "light",
-        javascript: bool = True,
-    ) -> AsyncIterator[Page]:
+    def at(
+        tenant: Tenant, path: str = "/-/sign-in", **look: Unpack[Look]
+    ) -> AbstractAsyncContextManager[Page]:
         host = f"{tenant.slug}.portal.localhost:{port}"
-        context = await chromium.new_context(
-            ignore_https_errors=True,
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if scheme == "dark" else "light",
-            java_script_enabled=javascript,
-            extra_http_headers={  # the edge's part
-                "X-Router-Tenant": tenant.id,
-                "X-Router-Host": host,
-                "X-Router-Client": "203.0.113.7",
-                "X-Router-Request-Id": "req-1",
-            },
-        )
-        page = await context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        await page.goto(f"https://{host}{path}")
-        yield page
-        await context.close()
-        # A violation of the Content-Security-Policy is reported on the console.
-        assert not [text for text in complaints if "Security" in text]
+        edges = {"X-Router-Tenant": tenant.id, "X-Router-Host": host}
+        return opened(chromium, f"https://{host}{path}", edges, **look)
 
-    return opened
+    return at
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

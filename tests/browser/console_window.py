@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
 import trustme
-from axe_playwright_python.async_playwright import Axe
+
+from tests.browser.page import Look, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from playwright.async_api import Browser, Page
 
@@ -49,48 +51,18 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-@asynccontextmanager
-async def window(
-    chromium: Browser,
-    port: int,
-    path: str = "/",
-    *,
-    session: str = "",
-    width: int = 1280,
-    height: int = 800,
-    scheme: str = "light",
-    javascript: bool = True,
-) -> AsyncIterator[Page]:
+def window(
+    chromium: Browser, port: int, path: str = "/", *, session: str = "", **look: Unpack[Look]
+) -> AbstractAsyncContextManager[Page]:
     """Open a page of the console; ``session`` is the token of an operator's session, if one is signed in."""
     host = f"{HOST}:{port}"
-    context = await chromium.new_context(
-        ignore_https_errors=True,
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-        java_script_enabled=javascript,
-        extra_http_headers={  # the edge's part
-            "X-Router-Host": host,
-            "X-Router-Client": "203.0.113.7",
-            "X-Router-Request-Id": "req-1",
-        },
-    )
-    if session:
-        cookie = {"name": "__Host-console-session", "value": session, "url": f"https://{host}/"}
-        await context.add_cookies([{**cookie, "secure": True, "httpOnly": True, "sameSite": "Strict"}])  # type: ignore[typeddict-item]  # as Playwright documents it
-    page = await context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    await page.goto(f"https://{host}{path}")
-    yield page
-    await context.close()
-    # A violation of the Content-Security-Policy is reported on the console.
-    assert not [text for text in complaints if "Security" in text]
-
-
-async def accessible(page: Page) -> None:
-    """Have axe judge the page by the rules of WCAG 2.2 AA and by good practice."""
-    results = await Axe().run(page)
-    assert len(results.response["passes"]) > 10  # it did look
-    assert results.violations_count == 0, results.generate_report()
-    # Nothing is wider than the window, so that nobody scrolls two ways.
-    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    cookie = {
+        "name": "__Host-console-session",
+        "value": session,
+        "url": f"https://{host}/",
+        "secure": True,
+        "httpOnly": True,
+        "sameSite": "Strict",
+    }
+    cookies = [cookie] if session else []
+    return opened(chromium, f"https://{host}{path}", {"X-Router-Host": host}, cookies=cookies, **look)

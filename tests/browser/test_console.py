@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.console_window import accessible, window
+from tests.browser.console_window import window
+from tests.browser.page import accessible
 from tests.console.page_browser import PASSWORD, signed_in
 
 if TYPE_CHECKING:

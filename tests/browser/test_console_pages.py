@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from router.observe.traffic import Traffic
 from router.storage.traffic import SPAN, TrafficLog
-from tests.browser.console_window import accessible, window
+from tests.browser.console_window import window
+from tests.browser.page import accessible
 from tests.console.page_browser import PASSWORD, signed_in
 
 if TYPE_CHECKING:

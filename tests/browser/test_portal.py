@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from router.identity.session import COOKIE
 from router.portal.forms import local_target
 from router.portal.palette import make_palette
 from router.tenants.form import TenantForm
+from tests.browser.page import accessible
 from tests.portal.stand import ADA, PASSWORD
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
-
     from tests.browser.conftest import Visit
     from tests.portal.stand import Stand
 
@@ -25,13 +23,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "open_redirects.txt"
 COLOURS = ("#0b6e4f", "#ffff00", "#000000", "#ffffff", "#c2185b", "#767676")
-
-
-async def accessible(page: Page) -> None:
-    """Have axe judge the page by the rules of WCAG 2.2 AA and by good practice."""
-    results = await Axe().run(page)
-    assert len(results.response["passes"]) > 10  # it did look
-    assert results.violations_count == 0, results.generate_report()
 
 
 async def in_colour(portal: Stand, colour: str) -> None:

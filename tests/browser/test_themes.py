@@ -14,7 +14,7 @@ from router.portal.rendering import Renderer
 from router.portal.samples import PLAIN, RICH, Sample, mail_facts, page_samples
 from router.portal.themes import Themes
 from router.tenants.tenant import Image
-from tests.browser.test_portal import accessible
+from tests.browser.page import accessible
 from tests.tenants.drawing import drawn
 
 if TYPE_CHECKING:
