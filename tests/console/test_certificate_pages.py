@@ -191,7 +191,11 @@ OTHERS = make("www.globex.test", slot=114, days=DAYS)
         ((whole(OTHERS),), {}, "files", "hostname_not_covered"),
         ((b"x" * (256 * 1024 + 1),), {}, "files", "too_large"),
         ((b"x" * 900_000,), {}, "files", "too_large"),
-        ((), {"pasted": LEAF.pem.decode()}, "files", "no_private_key"),
+        ((), {"pasted": LEAF.pem.decode()}, "pasted", "no_private_key"),
+        ((), {"pasted": "garbage"}, "pasted", "unreadable"),
+        ((LEAF.pem,), {"pasted": "garbage"}, "pasted", "unreadable"),
+        ((b"garbage",), {"pasted": LEAF.pem.decode()}, "files", "unreadable"),
+        ((), {"pasted": LOCKED.decode()}, "passphrase", "passphrase_needed"),
     ],
     ids=[
         "nothing",
@@ -206,6 +210,10 @@ OTHERS = make("www.globex.test", slot=114, days=DAYS)
         "too-large",
         "far-too-large",
         "pasted-without-key",
+        "pasted-garbage",
+        "garbage-beside-a-file",
+        "garbage-file-beside-the-pasted",
+        "pasted-locked",
     ],
 )
 async def test_what_is_refused_is_told_at_its_field(
@@ -216,6 +224,7 @@ async def test_what_is_refused_is_told_at_its_field(
     shown = await send(browser, *files, **fields)
     assert (shown.status, shown.codes) == (422, [code])
     assert f'id="{field}-fault"' in shown.body
+    assert ("<details open>" in shown.body) is (field == "pasted")
     assert "-----BEGIN" not in shown.body
     assert fields.get("passphrase", "-----") not in shown.body
     checked = json.loads((await send(browser, *files, path=f"{PAGE}/check", **fields)).body)

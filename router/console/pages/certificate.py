@@ -7,6 +7,7 @@ the platform begin with ``Platform``. What was uploaded is never shown again, fo
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -22,7 +23,7 @@ from router.console.scopes import Scope
 from router.errors import BadInput, Conflict, NotFound, RouterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from router.certificates.folder import CertificateFolder
     from router.certificates.record import SealedCertificate
@@ -40,6 +41,7 @@ _MOST: Final = 1 << 20
 """Octets of a form, which the edge lets through: files that are too large are told so at their field."""
 
 _MOST_PHRASE: Final = 1000
+_PEM: Final = "-----BEGIN "
 _OF_THE_PHRASE: Final = frozenset({"passphrase_needed", "wrong_passphrase", "passphrase_too_costly"})
 _TOLD: Final = MappingProxyType(
     {
@@ -100,15 +102,17 @@ class CertificatePage(FormPage):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Judge what was sent, and keep it unless it was to be judged only."""
-        data, key, phrase = _read(sent)
-        if sent["do"] == "check":
-            verdict = await self._uploads.judge(data, key, passphrase=phrase, tenant_id=owner(call))
-            return await self.page(call, Form(), _found(verdict, call))
-        await self._uploads.upload(data, key, passphrase=phrase, tenant_id=owner(call), actor=call.actor)
+        whose = owner(call)
+        with _told_where_it_came_from(sent):
+            data, key, phrase = _read(sent)
+            if sent["do"] == "check":
+                verdict = await self._uploads.judge(data, key, passphrase=phrase, tenant_id=whose)
+                return await self.page(call, Form(), _found(verdict, call))
+            await self._uploads.upload(data, key, passphrase=phrase, tenant_id=whose, actor=call.actor)
         return self.done(call, "uploaded")
 
     def _field(self, fault: RouterError) -> str:
-        return "passphrase" if fault.code in _OF_THE_PHRASE else "files"
+        return "passphrase" if fault.code in _OF_THE_PHRASE else fault.field or "files"
 
 
 class PlatformCertificatePage(CertificatePage):
@@ -133,8 +137,9 @@ class CertificateCheck(CertificatePage):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Judge it, and answer with the verdict as the page shows it."""
-        data, key, phrase = _read(sent)
-        verdict = await self._uploads.judge(data, key, passphrase=phrase, tenant_id=owner(call))
+        with _told_where_it_came_from(sent):
+            data, key, phrase = _read(sent)
+            verdict = await self._uploads.judge(data, key, passphrase=phrase, tenant_id=owner(call))
         text = render_string(self.template, call.request, _found(verdict, call))
         return web.json_response({"faults": {}, "verdict": text})
 
@@ -316,6 +321,23 @@ def _found(verdict: Verdict, call: Call) -> Mapping[str, object]:
     own = [each.hostname for each in claims if each.kind == "external"]
     missed = [name for name in verdict.not_covered if name in own]
     return {"verdict": verdict, "chain": drawn(verdict.bundle.chain), "missed": missed}
+
+
+@contextmanager
+def _told_where_it_came_from(sent: Sent) -> Iterator[None]:
+    """Tell what is wrong at the field that brought it.
+
+    Of files and a text at once, the text is at fault if it is nothing that a certificate or key can be
+    pasted as; else the files are, which the pasted rest was added to.
+    """
+    try:
+        yield
+    except BadInput as fault:
+        pasted = sent["pasted"].strip()
+        is_its = pasted and ("files" not in sent.files or _PEM not in pasted)
+        for each in fault.faults:
+            each.field = "pasted" if is_its else "files"
+        raise
 
 
 def _read(sent: Sent) -> tuple[bytes, bytes | None, bytes | None]:

@@ -47,7 +47,7 @@
     }
     if (mine !== asked) return; // an answer to what is not chosen any more
     document.querySelector(".summary")?.remove();
-    for (const name of ["files", "passphrase"]) tell(name, found.faults[name] ?? (name === "files" && found.faults.form));
+    for (const name of ["files", "pasted", "passphrase"]) tell(name, found.faults[name] ?? (name === "files" && found.faults.form));
     document.getElementById("verdict").innerHTML = found.verdict; // our own template's
   };
 
