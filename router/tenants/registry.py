@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from router.errors import Conflict, Faults, NotFound
+from router.errors import BadInput, Conflict, Faults, NotFound
 from router.storage.schema import claims, tenants, tombstones
 from router.tenants.branding import stored_branding
 from router.tenants.claim_rows import move_claim, release_others, wish_external
@@ -28,13 +28,14 @@ from router.tenants.claims import (
     chosen,
 )
 from router.tenants.creation import create_tenants
-from router.tenants.deletion import check_tombstone, check_tombstones, delete_tenant
+from router.tenants.deletion import check_tombstones, delete_tenant
 from router.tenants.form import Judged, Offered, TenantForm, judge
 from router.tenants.forwarding import stored_forwarding
 from router.tenants.listing import find_page, folded
 from router.tenants.notes import note_all
 from router.tenants.picture_rows import store_pictures
-from router.tenants.rows import TenantRecord, find_claims, find_records, find_tenant, record_of
+from router.tenants.rows import TenantRecord, find_claims, find_records, record_of
+from router.tenants.short_names import look, take, taken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -97,6 +98,11 @@ class Registry:
         return self._platform_domain
 
     @property
+    def needs_upstreams(self) -> bool:
+        """Whether every tenant has to name an upstream: the platform has none for those that do not."""
+        return self._needs_upstreams
+
+    @property
     def offered(self) -> Offered | None:
         """The themes and languages there are to choose from; none where nobody has said."""
         return self._offered
@@ -139,18 +145,11 @@ class Registry:
 
         ``take_over_slug`` says that the short name may have been another tenant's, which is gone. Raises
         ``BadInput`` for a field that is missing or wrong, ``Conflict`` with ``slug_taken`` or
-        ``slug_given_up``.
+        ``slug_given_up``; where both are so, the ``BadInput`` has the conflict among its faults.
         """
-        faults = Faults()
-        with faults.at("portal_address"):
-            check_slug(slug, self._reserved_slugs)
-        judged = await self._judge(form, faults, is_new=True)
-        sentence = f"There is a tenant “{slug}” already: choose another short name."
-        taken = Conflict("slug_taken", sentence, field="portal_address")
-        async with self._writing(taken) as connection:
-            if await find_tenant(connection, tenants.c.slug == slug) is not None:
-                raise taken
-            await check_tombstone(connection, slug, take_over=take_over_slug)
+        judged = await self.judge_new(slug, form, take_over_slug=take_over_slug)
+        async with self._writing(taken(slug)) as connection:
+            await take(connection, slug, take_over=take_over_slug)
             [record] = await self._create(connection, {slug: judged})
             await note_all(connection, [_addition(record)], actor, int(self._clock()))
         await self._bell.ring()
@@ -181,6 +180,22 @@ class Registry:
         with faults.at("portal_address"):
             check_slug(slug, self._reserved_slugs if is_new else frozenset())
         return await self._judge(form, faults, is_new=is_new)
+
+    async def judge_new(self, slug: str, form: TenantForm, *, take_over_slug: bool = False) -> Judged:
+        """Judge a new tenant. Whoever has to mend something hears at once if the short name is taken, too.
+
+        Raises ``BadInput``.
+        """
+        try:
+            return await self.judge(slug, form, is_new=True)
+        except BadInput as fault:
+            if all(each.field != "portal_address" for each in fault.faults):
+                async with self._database.read() as connection:
+                    not_free = await look(connection, slug, take_over=take_over_slug)
+                if not_free is not None:
+                    told = BadInput(not_free.code, not_free.sentence, field=not_free.field)
+                    fault.further = (*fault.further, told)
+            raise
 
     async def given_up(self) -> frozenset[str]:
         """The short names of tenants that were deleted: :meth:`write` gives them to no other."""

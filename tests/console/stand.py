@@ -205,15 +205,20 @@ class BillingSystem:
 
 
 @asynccontextmanager
-async def open_stand(database: Database) -> AsyncIterator[Stand]:
+async def open_stand(database: Database, *, has_default_upstreams: bool = False) -> AsyncIterator[Stand]:
     """Build the API on a fresh database."""
     with TemporaryDirectory() as certs:
-        async with name_server() as dns, _open_stand(database, dns, Path(certs)) as stand:
+        async with (
+            name_server() as dns,
+            _open_stand(database, dns, Path(certs), has_default_upstreams=has_default_upstreams) as stand,
+        ):
             yield stand
 
 
 @asynccontextmanager
-async def _open_stand(database: Database, dns: NameServer, certs: Path) -> AsyncIterator[Stand]:
+async def _open_stand(
+    database: Database, dns: NameServer, certs: Path, *, has_default_upstreams: bool
+) -> AsyncIterator[Stand]:
     bell, feed_bell = PollBell(), PollBell()
     feed = ChangeFeed(database, feed_bell, period=0.02)
     registry = Registry(
@@ -221,6 +226,7 @@ async def _open_stand(database: Database, dns: NameServer, certs: Path) -> Async
         bell,
         platform_domain=PLATFORM,
         allow_private_upstreams=True,
+        has_default_upstreams=has_default_upstreams,
         offered=Offered(frozenset({"default"}), frozenset({"en", "de"})),
     )
     stand: Stand

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from router.tenants.form import TenantForm
 from tests.console.page_browser import PageBrowser, Shown, signed_in
+from tests.console.stand import open_stand
 
 if TYPE_CHECKING:
+    from router.storage.database import Database
     from tests.console.stand import Stand
 
 # What is kept, and how, is tried on both databases by the tests of the use cases.
@@ -93,6 +96,44 @@ async def test_a_fault_is_told_at_its_field(stand: Stand, field: str, value: str
     assert answer.codes == [code]
     assert f'href="#{field}"' in answer.body
     assert len(await stand.registry.list()) == 2
+
+
+async def test_all_faults_of_a_new_tenant_are_told_at_once(stand: Stand) -> None:
+    """What is missing, what is wrong, each wrong line, and a name that is taken: one answer, in its order."""
+    browser = await signed_in(stand)
+    typed = {"portal_address": "acme", "name": "", "theme_colour": "green", "upstreams": "ftp://erp\nhttp://"}
+    answer = await browser.post("/new-tenant", typed, page="/new-tenant")
+    expected = ["name_missing", "slug_taken", "bad_colour", "bad_upstream", "bad_upstream"]
+    assert (answer.status, answer.codes) == (422, expected)
+    for field in typed:
+        assert f'id="{field}-fault"' in answer.body
+    assert len(await stand.registry.list()) == 2
+    nothing = await browser.post("/new-tenant", dict.fromkeys(typed, ""), page="/new-tenant")
+    assert nothing.codes == [
+        "name_missing",
+        "portal_address_missing",
+        "theme_colour_missing",
+        "missing_field",
+    ]
+    assert 'id="upstreams-fault"' in nothing.body
+
+
+@pytest.mark.parametrize("has_default", [False, True], ids=["none-by-default", "the-platforms"])
+async def test_an_upstream_is_needed_where_the_platform_has_none(
+    database: Database, *, has_default: bool
+) -> None:
+    """The field is marked so, and needed so: exactly where the platform does not forward by itself."""
+    async with open_stand(database, has_default_upstreams=has_default) as stand:
+        browser = await signed_in(stand)
+        page = await browser.get("/new-tenant")
+        [area] = re.findall(r'<label for="upstreams">.*?<textarea[^>]*>', page.body, re.DOTALL)
+        assert ("(optional)" in area, " required" in area.partition("<textarea")[2]) == (
+            has_default,
+            not has_default,
+        )
+        assert ("ROUTER_DEFAULT_UPSTREAMS" in area) is has_default
+        answer = await browser.post("/new-tenant", WISH | {"upstreams": ""}, page="/new-tenant")
+        assert (answer.status == 303) is has_default
 
 
 async def test_a_portal_is_switched_off_and_on(stand: Stand) -> None:

@@ -51,6 +51,8 @@ class Fault:
 
     code: str
     sentence: str
+    beside: tuple[Fault, ...] = ()
+    """What else is wrong with the same field, such as with another of its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ class FormPage(Page):
             case Faulty():
                 faulty = fault
             case BadInput():
-                faulty = Faulty({self._field(each): _told(each) for each in fault.faults})
+                faulty = Faulty(self.faults_in(fault))
             case Conflict() if fault.code in self.said:
                 faulty = Faulty({self._field(fault): _told(fault)}, status=409)
             case Conflict():
@@ -304,6 +306,15 @@ class FormPage(Page):
                 raise fault
         form = replace(form, faults=faulty.faults, wait=faulty.wait)
         return await self.page(call, form, status=faulty.status)
+
+    def faults_in(self, fault: BadInput) -> dict[str, Fault]:
+        """Tell every fault of a use case at its field."""
+        told: dict[str, Fault] = {}
+        for each in fault.faults:
+            name, new = self._field(each), _told(each)
+            before = told.get(name)
+            told[name] = replace(before, beside=(*before.beside, new)) if before is not None else new
+        return told
 
     def conflict(self, call: Call, form: Form, fault: Conflict) -> web.Response:
         """Tell that what is stored says otherwise by now: what was typed is shown, and nothing was saved."""

@@ -75,7 +75,10 @@ class TenantsPage(Page):
 
 
 class NewTenantPage(FormPage):
-    """``/new-tenant``: what a portal needs to answer at once; the rest is settings."""
+    """``/new-tenant``: what a portal needs to answer at once; the rest is settings.
+
+    What is ``needed`` and missed is told with all else that is wrong, hence not ``required`` before.
+    """
 
     path: ClassVar = "/new-tenant"
     template: ClassVar = "new_tenant.html"
@@ -83,8 +86,8 @@ class NewTenantPage(FormPage):
     section: ClassVar = "tenants"
     scope: ClassVar = Scope.TENANTS_MANAGE
     platform: ClassVar = True
-    typed: ClassVar = ("portal_address", "name", "theme_colour", "upstreams", "allow_registration")
-    required: ClassVar = ("portal_address", "name", "theme_colour")
+    typed: ClassVar = ("name", "portal_address", "theme_colour", "upstreams", "allow_registration")
+    needed: ClassVar = ("name", "portal_address", "theme_colour")
     said: ClassVar = MappingProxyType({"slug_taken": "portal_address", "slug_given_up": "portal_address"})
 
     def __init__(self, desk: Desk, registry: Registry) -> None:
@@ -96,19 +99,30 @@ class NewTenantPage(FormPage):
         return {"theme_colour": "#0B6E4F"}
 
     async def facts(self, call: Call) -> Mapping[str, object]:  # noqa: ARG002 - the same for all
-        """Say under which domain the address is."""
-        return {"domain": self._registry.platform_domain}
+        """Say under which domain the address is, and whether an upstream has to be named."""
+        registry = self._registry
+        return {"domain": registry.platform_domain, "needs_upstreams": registry.needs_upstreams}
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Make it, and go on to its settings."""
         form = TenantForm(
-            name=sent["name"],
-            theme_colour=sent["theme_colour"],
+            name=sent["name"] or None,
+            theme_colour=sent["theme_colour"] or None,
             upstreams=[line.strip() for line in sent["upstreams"].splitlines() if line.strip()] or None,
             allow_registration=sent["allow_registration"] == "yes",
         )
-        made = await self._registry.add(sent["portal_address"], form, actor=call.actor)
+        try:
+            made = await self._registry.add(sent["portal_address"], form, actor=call.actor)
+        except BadInput as fault:
+            raise Faulty(self._all_faults(fault, sent)) from fault
         return see_other(f"/tenants/{made.tenant.slug}/settings?done=added")
+
+    def _all_faults(self, fault: BadInput, sent: Sent) -> dict[str, Fault]:
+        """Tell what is missing and what is wrong together, in the order of the page."""
+        found = self.faults_in(fault)
+        found |= {name: self._missing(name) for name in self.needed if not sent[name]}
+        order = {name: place for place, name in enumerate(self.typed)}
+        return {name: found[name] for name in sorted(found, key=lambda name: order.get(name, -1))}
 
 
 class StatePage(Page):
