@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
 
@@ -10,6 +10,7 @@ from router.certificates.bundle import Bundle
 from router.storage.changes import record
 from router.storage.schema import changes, claims, new_id, tenants
 from tests.certificates.maker import INTERMEDIATE, NOW, Made, make
+from tests.storage.tenant_row import tenant_row
 
 if TYPE_CHECKING:
     from router.storage.database import Database
@@ -20,15 +21,7 @@ async def add_tenant(database: Database, slug: str, *hostnames: str, state: str 
     tenant_id = new_id("tnt")
     times = {"created_at": int(NOW), "updated_at": int(NOW)}
     async with database.write() as connection:
-        row: dict[str, Any] = {
-            "id": tenant_id,
-            "slug": slug,
-            "name": slug,
-            "theme_colour": "#0b6e4f",
-            "status": "active",
-        }
-        row |= {"upstreams": [], "public_paths": [], "cname_label": slug, "version": 1, **times}
-        await connection.execute(insert(tenants).values(row))
+        await connection.execute(insert(tenants).values(tenant_row(tenant_id, slug, at=NOW)))
         for hostname in hostnames:
             claim = {"id": new_id("clm"), "tenant_id": tenant_id, "hostname": hostname, "kind": "external"}
             await connection.execute(

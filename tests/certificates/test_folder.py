@@ -19,6 +19,7 @@ from router.certificates.uploads import Uploads
 from router.observe.tasks import Tasks
 from router.storage.database import Database
 from tests.certificates.maker import INTERMEDIATE, NOW, Made, make
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,23 +31,12 @@ SHOP = make("shop.test", "*.shop.test", issuer=INTERMEDIATE, slot=20)
 RENEWED = make("shop.test", "new.shop.test", issuer=INTERMEDIATE, slot=21)
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        """Tell unix seconds."""
-        return self.now
-
-
 class Watched:
     """A folder, what it told, and files to drop into it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.clock = Clock()
+        self.clock = Clock(NOW)
         self.told: list[str] = []
         self.folder = CertificateFolder(path, clock=self.clock)
         self.folder.subscribe(self.told.append)

@@ -10,24 +10,15 @@ from hypothesis import strategies as st
 
 from router.edge.rates import Rates
 from router.storage.cache import MemoryCache
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.storage.cache import Cache
 
+START = 1_000_000.0
 _TENANT = "tnt-1"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
 
 
 def crowd(rates: Rates, visits: int, limit: int, tenant: str = _TENANT) -> int:
@@ -47,12 +38,12 @@ async def second(clock: Clock, fleet: Sequence[Rates], visits: Sequence[int], li
 @given(st.integers(min_value=1, max_value=500), st.integers(min_value=0, max_value=1000))
 def test_alone_the_limit_is_exact(limit: int, visits: int) -> None:
     """One worker admits what the limit says in a second, not one more."""
-    assert crowd(Rates(None, workers=1, clock=Clock()), visits, limit) == min(visits, limit)
+    assert crowd(Rates(None, workers=1, clock=Clock(START)), visits, limit) == min(visits, limit)
 
 
 def test_a_new_second_is_a_new_account() -> None:
     """Whoever was refused may come again with the next second."""
-    clock = Clock()
+    clock = Clock(START)
     rates = Rates(None, workers=1, clock=clock)
     assert crowd(rates, 10, 3) == 3
     clock.now += 0.9
@@ -63,7 +54,7 @@ def test_a_new_second_is_a_new_account() -> None:
 
 def test_tenants_are_counted_apart() -> None:
     """A crowd at one portal closes no other."""
-    rates = Rates(None, workers=1, clock=Clock())
+    rates = Rates(None, workers=1, clock=Clock(START))
     assert crowd(rates, 10, 3) == 3
     assert crowd(rates, 10, 3, "tnt-2") == 3
 
@@ -71,12 +62,12 @@ def test_tenants_are_counted_apart() -> None:
 @pytest.mark.parametrize(("workers", "limit", "each"), [(1, 12, 12), (4, 12, 3), (4, 2, 1)])
 def test_without_a_cache_each_worker_has_an_even_part(workers: int, limit: int, each: int) -> None:
     """Nobody tells the others, so each keeps to its part, and never closes altogether."""
-    assert crowd(Rates(None, workers=workers, clock=Clock()), 100, limit) == each
+    assert crowd(Rates(None, workers=workers, clock=Clock(START)), 100, limit) == each
 
 
 async def test_the_even_part_stays() -> None:
     """Seconds later, a worker without a cache still keeps to its part."""
-    clock = Clock()
+    clock = Clock(START)
     rates = Rates(None, workers=4, clock=clock)
     assert [await second(clock, [rates], [50], 12) for _ in range(4)] == [[3]] * 4
 
@@ -84,7 +75,7 @@ async def test_the_even_part_stays() -> None:
 @pytest.mark.parametrize("visits", [[50, 50], [90, 30], [200, 20], [100, 0]])
 async def test_two_workers_share_a_limit_by_who_is_asked(cache: Cache, visits: list[int]) -> None:
     """When the counts are in, both together admit the limit, each in proportion to its visitors."""
-    clock = Clock()
+    clock = Clock(START)
     fleet = [Rates(cache, workers=2, clock=clock) for _ in range(2)]
     for _ in range(2):
         await second(clock, fleet, visits, 40)
@@ -98,7 +89,7 @@ async def test_two_workers_share_a_limit_by_who_is_asked(cache: Cache, visits: l
 
 async def test_a_sudden_crowd_is_over_the_limit_for_two_seconds_at_most(cache: Cache) -> None:
     """Until the counts are in, each worker admits the limit once; from the third second on it holds."""
-    clock = Clock()
+    clock = Clock(START)
     fleet = [Rates(cache, workers=2, clock=clock) for _ in range(2)]
     sums = [sum(await second(clock, fleet, [60, 60], 40)) for _ in range(5)]
     assert max(sums[:3]) <= 80
@@ -107,7 +98,7 @@ async def test_a_sudden_crowd_is_over_the_limit_for_two_seconds_at_most(cache: C
 
 async def test_a_worker_whose_fellow_goes_has_the_limit_to_itself(cache: Cache) -> None:
     """Shares follow the visitors: two seconds after the other is asked no more, one admits all."""
-    clock = Clock()
+    clock = Clock(START)
     fleet = [Rates(cache, workers=2, clock=clock) for _ in range(2)]
     for _ in range(4):
         await second(clock, fleet, [60, 60], 40)
@@ -125,7 +116,7 @@ async def test_many_tenants_are_told_of_at_once() -> None:
             calls.append(dict(amounts))
             return await super().count_many(amounts, ttl)
 
-    clock = Clock()
+    clock = Clock(START)
     rates = Rates(Overheard(), workers=1, clock=clock)
     for number in range(100):
         crowd(rates, number + 1, 10, f"tnt-{number}")
@@ -137,7 +128,7 @@ async def test_many_tenants_are_told_of_at_once() -> None:
 
 async def test_tenants_that_nobody_visits_are_forgotten(cache: Cache) -> None:
     """A hundred thousand tenants who came once do not stay in memory."""
-    clock = Clock()
+    clock = Clock(START)
     rates = Rates(cache, workers=1, clock=clock)
     for number in range(100):
         crowd(rates, 1, 10, f"tnt-{number}")
@@ -149,7 +140,7 @@ async def test_tenants_that_nobody_visits_are_forgotten(cache: Cache) -> None:
 
 async def test_seconds_that_are_over_are_forgotten(cache: Cache) -> None:
     """A tenant visited all day is a few numbers, not one for each second of it."""
-    clock = Clock()
+    clock = Clock(START)
     rates = Rates(cache, workers=1, clock=clock)
     for _ in range(50):
         await second(clock, [rates], [1], 10)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 
 from router.identity.account import Account
 from router.identity.errands import Errands
@@ -30,6 +30,8 @@ from router.storage.changes import ChangeFeed, PollBell
 from router.storage.outbox import Outbox, identity_of
 from router.storage.schema import audit, changes, outbox, tenants
 from router.storage.sealing import Sealer
+from tests.clock import Clock
+from tests.storage.tenant_row import add_tenants, tenant_row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,17 +44,6 @@ if TYPE_CHECKING:
 START = 1_795_300_000.0
 GOOD = "violet-anvil-93-cantata"
 ADDRESS = "192.0.2.7"
-
-
-class Clock:
-    """Time that passes when a test says so, in unix seconds."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
 
 
 class CountingPasswords(Passwords):
@@ -183,7 +174,7 @@ def _opened(mail_id: str, sealed: bytes) -> bytes:
 @pytest.fixture
 def clock() -> Clock:
     """A clock that the test moves."""
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
@@ -191,22 +182,7 @@ async def add_tenant(database: Database) -> Callable[[str], Awaitable[None]]:
     """Something that adds a tenant of a given id."""
 
     async def add(tenant_id: str) -> None:
-        row = {
-            "id": tenant_id,
-            "slug": tenant_id.replace("_", "-"),
-            "name": "Blue Fjord",
-            "theme_colour": "#0b6e4f",
-            "allow_registration": False,
-            "upstreams": [],
-            "public_paths": [],
-            "status": "active",
-            "cname_label": tenant_id,
-            "version": 1,
-            "created_at": 0,
-            "updated_at": 0,
-        }
-        async with database.write() as connection:
-            await connection.execute(insert(tenants).values(row))
+        await add_tenants(database, tenant_row(tenant_id, tenant_id.replace("_", "-"), "Blue Fjord"))
 
     return add
 

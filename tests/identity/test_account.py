@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from router.identity.session import Session
-    from tests.identity.conftest import Clock, Worker
+    from tests.clock import Clock
+    from tests.identity.conftest import Worker
 
 MARY, NEW_EMAIL = "mary@acme.test", "mary@elsewhere.test"
 NEW = "another-good-one-77"

@@ -16,7 +16,7 @@ from tests.identity.test_session import SESSION
 
 if TYPE_CHECKING:
     from router.storage.database import Database
-    from tests.identity.conftest import Clock
+    from tests.clock import Clock
 
 ISSUER = "https://portal.example"
 UPSTREAM = "http://10.0.0.5:9000"

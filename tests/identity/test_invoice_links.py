@@ -14,7 +14,8 @@ from router.storage.schema import registration_links
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.identity.conftest import Clock, Worker
+    from tests.clock import Clock
+    from tests.identity.conftest import Worker
 
 
 async def test_link_is_the_same_each_time(worker: Worker, clock: Clock) -> None:

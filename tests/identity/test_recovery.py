@@ -17,7 +17,8 @@ from tests.identity.conftest import ADDRESS, GOOD
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from tests.identity.conftest import Clock, Worker
+    from tests.clock import Clock
+    from tests.identity.conftest import Worker
     from tests.outages import Outage
 
 MARY = "mary@acme.test"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from router.storage.cache import Cache
-    from tests.identity.conftest import Clock, Worker
+    from tests.clock import Clock
+    from tests.identity.conftest import Worker
     from tests.outages import Outage
 
 

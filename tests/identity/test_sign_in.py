@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.storage.cache import Cache
-    from tests.identity.conftest import Clock, Worker
+    from tests.clock import Clock
+    from tests.identity.conftest import Worker
 
 
 def _throttled(answer: object) -> bool:

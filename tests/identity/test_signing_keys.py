@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.storage.database import Database
-    from tests.identity.conftest import Clock
+    from tests.clock import Clock
     from tests.outages import Outage
 
 SECRET = bytes(range(32))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from router.mail.delivery import Delivery
 from router.mail.letters import Letters
@@ -17,8 +17,10 @@ from router.mail.smtp import MailServer, SmtpTransport
 from router.observe.tasks import Tasks
 from router.storage.changes import ChangeFeed, PollBell
 from router.storage.outbox import Mail, Outbox
-from router.storage.schema import outbox, tenants
+from router.storage.schema import outbox
 from router.storage.sealing import Sealer
+from tests.clock import Clock
+from tests.storage.tenant_row import add_tenants, tenant_row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,17 +33,6 @@ TOKEN = "AbCdEf-the-token-of-a-link"
 LINK = f"https://acme.portal.example/-/reset?t={TOKEN}"
 SEALER = Sealer([bytes(range(32))])
 SENDER = Sender("portal@example.com")
-
-
-@dataclass
-class Clock:
-    """Time that passes when a test says so, in unix seconds."""
-
-    now: float = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
 
 
 @dataclass
@@ -111,19 +102,5 @@ def by_smtp(port: int, *, whole: float = 10) -> SmtpTransport:
 @pytest.fixture
 async def office(database: Database) -> Office:
     """An outbox of one tenant."""
-    row = {
-        "id": "tnt_1",
-        "slug": "acme",
-        "name": "Acme",
-        "theme_colour": "#0b6e4f",
-        "upstreams": [],
-        "public_paths": [],
-        "status": "active",
-        "cname_label": "label1",
-        "version": 1,
-        "created_at": int(START),
-        "updated_at": int(START),
-    }
-    async with database.write() as connection:
-        await connection.execute(insert(tenants).values(row))
-    return Office(database, Clock(), Theme(), Queue(database))
+    await add_tenants(database, tenant_row("tnt_1", "acme", "Acme", at=START))
+    return Office(database, Clock(START), Theme(), Queue(database))

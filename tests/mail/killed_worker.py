@@ -7,13 +7,14 @@ import sys
 
 from router.mail.queue import Queue
 from router.storage.database import Database
-from tests.mail.conftest import Clock, Office, Theme, by_smtp
+from tests.clock import Clock
+from tests.mail.conftest import START, Office, Theme, by_smtp
 
 
 async def _main(url: str, port: int) -> None:
     database = Database(url)
     await database.open()
-    office = Office(database, Clock(), Theme(), Queue(database))
+    office = Office(database, Clock(START), Theme(), Queue(database))
     await office.delivery(by_smtp(port)).run()
 
 

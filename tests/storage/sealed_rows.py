@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from router.storage.outbox import Mail, Outbox
-from router.storage.schema import certificate_names, certificates, signing_keys, tenants, webhooks
+from router.storage.schema import certificate_names, certificates, signing_keys, webhooks
 from router.storage.sealed import CERTIFICATES, SIGNING_KEYS, WEBHOOK_SECRETS
 from router.storage.sealing import Sealer
+from tests.storage.tenant_row import add_tenants, tenant_row
 
 if TYPE_CHECKING:
     from router.storage.database import Database
@@ -23,10 +24,7 @@ SECRET = b"what is sealed in each of them"
 
 async def add_tenant(database: Database) -> None:
     """Add the tenant that mails are of."""
-    row = {"id": "tnt_1", "slug": "acme", "name": "Acme", "theme_colour": "#0b6e4f", "cname_label": "label"}
-    more = {"upstreams": [], "public_paths": [], "status": "active", "version": 1}
-    async with database.write() as connection:
-        await connection.execute(insert(tenants).values(row | more | {"created_at": NOW, "updated_at": NOW}))
+    await add_tenants(database, tenant_row("tnt_1", "acme", "Acme", at=NOW))
 
 
 async def add_certificate(database: Database, sealer: Sealer, number: int) -> None:

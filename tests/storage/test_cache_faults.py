@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from router.storage.cache import MAX_VALUE, RedisCache
+from tests.clock import Clock
 from tests.storage.faulty_redis import FaultyRedis, Mode
 
 if TYPE_CHECKING:
@@ -18,17 +19,6 @@ _SOON = 10.0
 """Seconds: twenty times what a call may take, a fifth of what a hundred calls in turn would."""
 
 _FAULTS = [mode for mode in get_args(Mode) if mode not in ("serve", "surplus")]
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def read(self) -> float:
-        """Tell the time."""
-        return self.now
 
 
 @pytest.fixture
@@ -41,13 +31,13 @@ async def faulty() -> AsyncIterator[FaultyRedis]:
 @pytest.fixture
 async def clock() -> Clock:
     """Make the clock that the cache reads."""
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
 async def cache(faulty: FaultyRedis, clock: Clock) -> AsyncIterator[RedisCache]:
     """Make a cache on the faulty Redis, with a connection that is warm."""
-    made = RedisCache(faulty.url, clock=clock.read)
+    made = RedisCache(faulty.url, clock=clock)
     await made.set("key", b"value", 60)
     yield made
     await made.close()

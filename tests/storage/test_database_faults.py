@@ -17,6 +17,7 @@ from router.storage import engines
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from router.storage.schema import audit
+from tests.clock import Clock
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -25,28 +26,17 @@ if TYPE_CHECKING:
     from tests.storage.wire import Wire
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def read(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
     """Make the clock by which the database leaves a dead server alone."""
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
 async def distant(postgres_wire: Wire, postgres_url: str, clock: Clock) -> AsyncIterator[Database]:
     """Open PostgreSQL over a wire that can fail, with a connection that is warm."""
     await migrate(postgres_url)
-    database = Database(f"postgresql://postgres@127.0.0.1:{postgres_wire.port}/postgres", clock=clock.read)
+    database = Database(f"postgresql://postgres@127.0.0.1:{postgres_wire.port}/postgres", clock=clock)
     assert await _answers(database)
     yield database
     await database.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 
 from router.errors import Unavailable
 from router.storage.cache import Cache, MemoryCache, RedisCache
@@ -18,6 +18,7 @@ from router.storage.lookup import PENDING, Lookup
 from router.storage.migrate import migrate
 from router.storage.schema import tenants
 from tests.conftest import empty_tables
+from tests.storage.tenant_row import add_tenants, tenant_row
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -103,21 +104,7 @@ async def _running(*workers: Worker) -> AsyncIterator[None]:
 
 
 async def _add(database: Database, tenant: str, name: str) -> None:
-    row = {
-        "id": tenant,
-        "slug": tenant,
-        "name": name,
-        "theme_colour": "#000000",
-        "upstreams": [],
-        "public_paths": [],
-        "status": "active",
-        "cname_label": tenant,
-        "version": 1,
-        "created_at": 1,
-        "updated_at": 1,
-    }
-    async with database.write() as connection:
-        await connection.execute(insert(tenants).values(row))
+    await add_tenants(database, tenant_row(tenant, tenant, name))
 
 
 @pytest.fixture(params=["alone", "redis"])

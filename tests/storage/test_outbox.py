@@ -7,12 +7,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from router.storage.outbox import DAILY, HOURLY, NOTICES, ONCE, Mail, Outbox, identity_of
-from router.storage.schema import changes, outbox, tenants
+from router.storage.schema import changes, outbox
 from router.storage.sealing import Sealer
+from tests.storage.tenant_row import add_tenants, tenant_row
 
 if TYPE_CHECKING:
     from router.storage.database import Database
@@ -36,24 +37,8 @@ async def post(database: Database, now: float = NOW, **changed: str) -> bool:
 
 @pytest.fixture(autouse=True)
 async def _tenants(database: Database) -> None:
-    rows = [
-        {
-            "id": f"tnt_{number}",
-            "slug": f"tenant-{number}",
-            "name": f"Tenant {number}",
-            "theme_colour": "#0b6e4f",
-            "upstreams": [],
-            "public_paths": [],
-            "status": "active",
-            "cname_label": f"label{number}",
-            "version": 1,
-            "created_at": NOW,
-            "updated_at": NOW,
-        }
-        for number in (1, 2)
-    ]
-    async with database.write() as connection:
-        await connection.execute(insert(tenants), rows)
+    rows = (tenant_row(f"tnt_{number}", f"tenant-{number}", at=NOW) for number in (1, 2))
+    await add_tenants(database, *rows)
 
 
 async def test_a_mail_waits_and_is_announced(database: Database) -> None:

@@ -20,6 +20,7 @@ from router.tenants.forwarding import ForwardingForm
 from router.tenants.registry import Registry
 from router.tenants.rows import holder_of
 from router.tenants.tenant import Forwarding, Upstream
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from router.storage.database import Database
@@ -29,21 +30,10 @@ PLATFORM = Hostname.parse("portal.example")
 FORM = TenantForm("Acme Tools", "#0B6E4F", ["http://1.1.1.1:8080"])
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """Tell unix seconds."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
     """The time, set by the test."""
-    return Clock()
+    return Clock(1_700_000_000.0)
 
 
 @pytest.fixture

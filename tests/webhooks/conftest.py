@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from router.observe.tasks import Tasks
 from router.outgoing import Outgoing
 from router.storage.changes import ChangeFeed, PollBell
 from router.storage.events import Event, EventKind, emit
-from router.storage.schema import tenants, webhook_deliveries, webhooks
+from router.storage.schema import webhook_deliveries, webhooks
 from router.storage.sealing import Sealer
 from router.tenants.upstream_address import refused
 from router.tenants.webhook_address import check_webhook_url
 from router.webhooks.delivery import Delivery
 from router.webhooks.queue import Queue
 from router.webhooks.webhooks import Webhooks
+from tests.clock import Clock
+from tests.storage.tenant_row import add_tenants, tenant_row
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -33,17 +35,6 @@ if TYPE_CHECKING:
 
 START = 1_795_300_000.0
 SEALER = Sealer([bytes(range(32))])
-
-
-@dataclass
-class Clock:
-    """Time that passes when a test says so, in unix seconds."""
-
-    now: float = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
 
 
 @dataclass
@@ -135,25 +126,9 @@ class Office:
 @pytest.fixture
 async def office(database: Database) -> Office:
     """Two tenants, and no webhook yet."""
-    rows = [
-        {
-            "id": f"tnt_{number}",
-            "slug": slug,
-            "name": slug,
-            "theme_colour": "#0b6e4f",
-            "upstreams": [],
-            "public_paths": [],
-            "status": "active",
-            "cname_label": f"label{number}",
-            "version": 1,
-            "created_at": int(START),
-            "updated_at": int(START),
-        }
-        for number, slug in ((1, "acme"), (2, "globex"))
-    ]
-    async with database.write() as connection:
-        await connection.execute(insert(tenants), rows)
-    clock = Clock()
+    both = (tenant_row("tnt_1", "acme", at=START), tenant_row("tnt_2", "globex", at=START))
+    await add_tenants(database, *both)
+    clock = Clock(START)
     check_url = partial(check_webhook_url, allow_private=True)
     return Office(
         database, clock, Webhooks(database, PollBell(), SEALER, check_url, clock=clock), Queue(database)
