@@ -1,4 +1,4 @@
-"""The parts of a worker's edge, joined: its ways outside, and what client connections share."""
+"""The parts of a worker's edge, joined: ways outside, what explains, what client connections share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from router.console.inquiry import Explainer, Inquiry
 from router.edge.answers import Answers
 from router.edge.deadlines import Deadlines
 from router.edge.dial import NAME_SHARE
+from router.edge.foresight import foresee
 from router.edge.house import House
+from router.edge.knock import Knocking
 from router.edge.limits import Limits
 from router.edge.name_servers import NameServers
 from router.edge.pool import UpstreamPools
@@ -28,20 +31,30 @@ from router.tenants.upstream_address import default_upstreams, refused
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
+    from router.certificates.folder import CertificateFolder
+    from router.console.diagnosis import Fault
+    from router.console.inquiry import Certificates
+    from router.edge.dial import Forbidden
     from router.observe.health import Health
     from router.portal.error_pages import ErrorPages
     from router.rooms import Rooms, Storage
     from router.settings import Settings
+    from router.tenants.registry import Registry
     from router.tenants.tenant import Upstream
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The ways to upstreams; ``default_upstreams`` are the platform's."""
+    """The ways to upstreams; ``default_upstreams`` are the platform's.
+
+    ``forbidden`` says of every address, whoever dials it, whether the settings let nobody go there.
+    """
 
     limits: Limits
     deadlines: Deadlines
     tasks: Tasks
+    resolver: Resolver
+    forbidden: Forbidden
     pools: UpstreamPools
     default_upstreams: tuple[Upstream, ...]
 
@@ -49,13 +62,44 @@ class Outside:
 def join_outside(settings: Settings) -> Outside:
     """Make the ways to upstreams. Raises ``BadSettings`` (a default upstream)."""
     limits, deadlines, tasks = _limits(settings), Deadlines(), Tasks()
-    return Outside(
+    names = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
+    resolver = Resolver(names, tasks)
+    forbidden = partial(refused, allow_private=settings.allow_private_upstreams)
+    pools = UpstreamPools(
         limits,
         deadlines,
-        tasks,
-        _pools(settings, limits, deadlines, tasks),
-        default_upstreams(settings.default_upstreams, allow_private=settings.allow_private_upstreams),
+        resolver=resolver,
+        platform_domain=settings.platform_domain,
+        forbidden=forbidden,
     )
+    defaults = default_upstreams(settings.default_upstreams, allow_private=settings.allow_private_upstreams)
+    return Outside(limits, deadlines, tasks, resolver, forbidden, pools, defaults)
+
+
+def join_explainer(
+    settings: Settings,
+    outside: Outside,
+    registry: Registry,
+    kept: Certificates | Fault,
+    folder: CertificateFolder,
+) -> Explainer:
+    """Make what explains: it asks as handshakes and visits do, by the same ways."""
+    knocking = Knocking(
+        outside.resolver,
+        outside.forbidden,
+        patience=settings.connect_timeout,
+        default_upstreams=outside.default_upstreams,
+    )
+    inquiry = Inquiry(
+        registry,
+        kept,
+        folder,
+        knocking.knock,
+        folder_path=settings.certs_dir,
+        platform_domain=settings.platform_domain,
+        admin_hostname=settings.admin_hostname,
+    )
+    return Explainer(inquiry, partial(foresee, admin_port=settings.admin_port))
 
 
 def join_house(
@@ -100,18 +144,6 @@ def join_house(
     if access_log is not None:
         stack.push_async_callback(access_log.close)
     return House(reception, tunnels, deadlines, outside.limits, tasks, access_log, storage.traffic)
-
-
-def _pools(settings: Settings, limits: Limits, deadlines: Deadlines, tasks: Tasks) -> UpstreamPools:
-    """Make the connections to upstreams, which go where the settings let them."""
-    patience = settings.connect_timeout * NAME_SHARE
-    return UpstreamPools(
-        limits,
-        deadlines,
-        resolver=Resolver(NameServers(settings.resolvers, patience=patience), tasks),
-        platform_domain=settings.platform_domain,
-        forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
-    )
 
 
 def _limits(settings: Settings) -> Limits:

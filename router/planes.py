@@ -20,39 +20,32 @@ from router.console.api.idempotency import Idempotency
 from router.console.application import build_console
 from router.console.attention import Attention
 from router.console.budgets import Budgets
-from router.console.inquiry import Certificates, Explainer, Inquiry
+from router.console.inquiry import Certificates
 from router.console.operator_links import link_address
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
-from router.edge.dial import NAME_SHARE
-from router.edge.foresight import foresee
 from router.edge.inspection import Inspection
-from router.edge.knock import Knocking
-from router.edge.name_servers import NameServers
-from router.edge.resolver import Resolver
+from router.edge_parts import join_explainer
 from router.hostname import port_suffix
 from router.identity.throttling import Throttle
 from router.portal.application import build_portal
 from router.portal.error_pages import ErrorPages
 from router.portal.images import Images
 from router.portal.preview import Preview
-from router.portal.rendering import Renderer
 from router.rooms import Rooms, Storage, join_domains, join_webhooks
 from router.storage.audit_trail import AuditTrail
 from router.storage.traffic import TrafficLog
-from router.tenants.form import Offered
 from router.tenants.registry import Registry
-from router.tenants.upstream_address import refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from router.console.token_finder import TokenFinder
     from router.edge_parts import Outside
-    from router.portal.themes import Themes
+    from router.portal.rendering import Renderer
     from router.settings import Settings
 
 MAX_LINE: Final = 64 * 1024
@@ -81,7 +74,7 @@ async def open_console(
     storage: Storage,
     rooms: Rooms,
     tokens: TokenFinder,
-    themes: Themes,
+    renderer: Renderer,
     outside: Outside,
     stack: AsyncExitStack,
 ) -> str:
@@ -99,7 +92,7 @@ async def open_console(
         allow_private_upstreams=settings.allow_private_upstreams,
         has_default_upstreams=bool(settings.default_upstreams),
         reserved_slugs=frozenset({settings.admin_name}),
-        offered=_offered(themes),
+        offered=renderer.themes.offered,
     )
     vault, standings = Vault(database, bell, storage.sealer), Standings(database)
     counters = 1 if storage.redis else settings.workers
@@ -122,8 +115,8 @@ async def open_console(
             uploads=Uploads(database, vault),
             certificate_folder=rooms.folder,
             standings=standings,
-            explainer=_explainer(
-                settings, rooms, outside, registry, Certificates(vault, rooms.keyring, standings)
+            explainer=join_explainer(
+                settings, outside, registry, Certificates(vault, rooms.keyring, standings), rooms.folder
             ),
             attention=Attention(database, rooms.folder, platform_domain=settings.platform_domain),
             tokens=Tokens(database, bell),
@@ -131,11 +124,11 @@ async def open_console(
             traffic=TrafficLog(database),
             webhooks=join_webhooks(settings, storage),
             look_at_upstreams=inspection.look,
-            preview=Preview(Renderer(themes), database).page,
+            preview=Preview(renderer, database).page,
         ),
         bearer=Bearer(tokens, Budgets(storage.counters, counters=counters)),
         idempotency=Idempotency(database),
-        languages=themes.stock.languages,
+        languages=renderer.themes.stock.languages,
         public_port=settings.public_port,
         csrf_key=_derived(storage.keys[0], "console csrf"),
         link_address=partial(
@@ -143,36 +136,6 @@ async def open_console(
         ),
     )
     return await stack.enter_async_context(_on_private_socket(console))
-
-
-def _explainer(
-    settings: Settings, rooms: Rooms, outside: Outside, registry: Registry, kept: Certificates
-) -> Explainer:
-    """Make what explains: it asks as handshakes and visits of this worker do."""
-    patience = settings.connect_timeout
-    names = NameServers(settings.resolvers, patience=patience * NAME_SHARE)
-    knocking = Knocking(
-        Resolver(names, outside.tasks),
-        partial(refused, allow_private=settings.allow_private_upstreams),
-        patience=patience,
-        default_upstreams=outside.default_upstreams,
-    )
-    inquiry = Inquiry(
-        registry,
-        kept,
-        rooms.folder,
-        knocking.knock,
-        folder_path=settings.certs_dir,
-        platform_domain=settings.platform_domain,
-        admin_hostname=settings.admin_hostname,
-    )
-    return Explainer(inquiry, partial(foresee, admin_port=settings.admin_port))
-
-
-def _offered(themes: Themes) -> Offered:
-    """Say what operators may choose of the looks."""
-    spoken = {code for theme in themes for code in theme.languages.codes}
-    return Offered(frozenset(theme.name for theme in themes), frozenset(spoken))
 
 
 def _derived(key: bytes, purpose: str) -> bytes:

@@ -48,7 +48,6 @@ from router.tenants.checker import LEASE, LEASE_LIFE, Checker
 from router.tenants.checks import Checks
 from router.tenants.directory import Directory
 from router.tenants.domains import Domains
-from router.tenants.upstream_address import refused
 from router.tenants.verify import Verifier
 from router.tenants.webhook_address import check_webhook_url
 from router.webhooks.delivery import Delivery as WebhookDelivery
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AsyncExitStack
 
+    from router.edge.dial import Forbidden
     from router.identity.errands import Errands
     from router.settings import Settings
 
@@ -115,8 +115,10 @@ class Rooms:
     rates: Rates
 
 
-def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: AsyncExitStack) -> Rooms:
-    """Join what visits are judged by; it ends with the stack."""
+def join_rooms(
+    settings: Settings, storage: Storage, errands: Errands, forbidden: Forbidden, stack: AsyncExitStack
+) -> Rooms:
+    """Join what visits are judged by; it ends with the stack. ``forbidden`` judges what is dialled."""
     database, redis, bell, feed = storage.database, storage.redis, storage.bell, storage.feed
     directory = Directory(database, redis, feed)
     stack.push_async_callback(directory.close)
@@ -139,11 +141,7 @@ def join_rooms(settings: Settings, storage: Storage, errands: Errands, stack: As
     links = Links(database)
     invoice_links = InvoiceLinks(database, links, storage.keys)
     signing_keys = SigningKeys(database, storage.sealer, bell, feed)
-    call_out = CallOut(
-        signing_keys,
-        f"https://{settings.platform_domain}",
-        forbidden=partial(refused, allow_private=settings.allow_private_upstreams),
-    )
+    call_out = CallOut(signing_keys, f"https://{settings.platform_domain}", forbidden=forbidden)
     passwords = Passwords()
     stack.callback(passwords.close)
     use_cases = _use_cases(settings, storage, sessions, links, invoice_links, call_out, errands, passwords)
@@ -190,9 +188,8 @@ def join_webhooks(settings: Settings, storage: Storage) -> Webhooks:
     return Webhooks(storage.database, storage.bell, storage.sealer, check_url)
 
 
-def join_webhook_delivery(settings: Settings, storage: Storage) -> WebhookDelivery:
+def join_webhook_delivery(storage: Storage, forbidden: Forbidden) -> WebhookDelivery:
     """Make what sends events to webhooks."""
-    forbidden = partial(refused, allow_private=settings.allow_private_upstreams)
     outgoing = Outgoing(forbidden, timeout=TIMEOUT)
     return WebhookDelivery(WebhookQueue(storage.database), storage.sealer, outgoing, storage.feed)
 

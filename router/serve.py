@@ -18,7 +18,7 @@ from router.certificates.deployment import Deployment
 from router.console.api.idempotency import Idempotency
 from router.console.token_finder import TokenFinder
 from router.edge.listener import Edge
-from router.edge_parts import join_house, join_outside
+from router.edge_parts import Outside, join_house, join_outside
 from router.identity.errands import Errands
 from router.languages.texts import Languages
 from router.mail.delivery import Delivery, prune
@@ -68,15 +68,14 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
     async with AsyncExitStack() as stack:
         storage = await open_storage(settings, stack)
         errands = await stack.enter_async_context(Errands())
-        rooms = join_rooms(settings, storage, errands, stack)
-        languages = Languages.load(settings.languages_dir)
-        themes = Themes.load(settings.themes_dir, languages)
-        renderer = Renderer(themes)
         outside = join_outside(settings)
+        rooms = join_rooms(settings, storage, errands, outside.forbidden, stack)
+        languages = Languages.load(settings.languages_dir)
+        renderer = Renderer(Themes.load(settings.themes_dir, languages))
         portal_socket, error_pages = await open_portal(storage, rooms, renderer, stack)
         tokens = TokenFinder(storage.database, storage.feed)
         stack.push_async_callback(tokens.close)
-        console_socket = await open_console(settings, storage, rooms, tokens, themes, outside, stack)
+        console_socket = await open_console(settings, storage, rooms, tokens, renderer, outside, stack)
         health = _health(storage)
         delivery = _delivery(settings, storage, renderer, health)
         planes = (portal_socket, console_socket)
@@ -85,7 +84,7 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         await rooms.signing_keys.ensure(time.time())
 
         tasks = await stack.enter_async_context(house.tasks)
-        _start_background(tasks, settings, storage, rooms)
+        _start_background(tasks, settings, storage, rooms, outside)
         tasks.start(tokens.run(), name="uses of tokens")
         tasks.start(house.deadlines.run(), name="deadlines")
         if delivery is not None:
@@ -104,7 +103,9 @@ async def assembled(settings: Settings) -> AsyncIterator[tuple[Edge, Health]]:
         yield edge, health
 
 
-def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms: Rooms) -> None:
+def _start_background(
+    tasks: Tasks, settings: Settings, storage: Storage, rooms: Rooms, outside: Outside
+) -> None:
     """Start what goes on in storage and in the rooms for as long as the worker lives."""
     deployment = Deployment(Workers(storage.database), rooms.keyring, storage.feed)
     tasks.start(storage.feed.run(), name="change feed")
@@ -122,7 +123,7 @@ def _start_background(tasks: Tasks, settings: Settings, storage: Storage, rooms:
     tasks.start(prune_audit(trail, lease, settings.audit_days), name="old lines of the audit")
     tasks.start(Idempotency(storage.database).run(), name="old idempotency keys")
     tasks.start(join_checker(settings, storage).run(), name="domain checks")
-    tasks.start(join_webhook_delivery(settings, storage).run(), name="webhooks")
+    tasks.start(join_webhook_delivery(storage, outside.forbidden).run(), name="webhooks")
     tasks.start(prune_deliveries(WebhookQueue(storage.database)), name="old deliveries of webhooks")
 
 

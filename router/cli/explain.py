@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -15,15 +14,13 @@ from router.cli.output import AsJson, Exit, Record, show_record, when
 from router.cli.tenant import described_claim, portal_url
 from router.console.diagnosis import Facts, Fault, Shown
 from router.errors import BadSettings
-from router.observe.tasks import Tasks
-from router.tenants.upstream_address import default_upstreams, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from router.certificates.folder import CertificateFolder
     from router.cli.stores import Stores
-    from router.console.inquiry import Certificates, Inquiry
+    from router.console.inquiry import Certificates, Explainer
     from router.observe.foreseen import Foreseen
     from router.tenants.claims import Claim
     from router.tenants.rows import TenantRecord
@@ -51,12 +48,9 @@ async def explain(
         tenant-router explain billing.acme.example
     """
     from router.cli.stores import opened  # noqa: PLC0415 - --help does without the database
-    from router.console.inquiry import Explainer  # noqa: PLC0415 - the same
-    from router.edge.foresight import foresee  # noqa: PLC0415 - the same
 
-    async with opened() as stores, _inquiry(stores) as inquiry:
-        foreseeing = partial(foresee, admin_port=stores.settings.admin_port)
-        found = await Explainer(inquiry, foreseeing).explain(host, path or "/")
+    async with opened() as stores, _explainer(stores) as explainer:
+        found = await explainer.explain(host, path or "/")
     facts, wrong, now = found.facts, found.wrong, time.time()
     port = stores.settings.console_port if facts.is_admin else stores.settings.public_port
     about, told = described(facts, wrong, port, now), _told(facts, now)
@@ -70,37 +64,17 @@ async def explain(
 
 
 @asynccontextmanager
-async def _inquiry(stores: Stores) -> AsyncIterator[Inquiry]:
-    """Make what asks, out of parts that this command has for itself."""
+async def _explainer(stores: Stores) -> AsyncIterator[Explainer]:
+    """Make what explains, out of parts that this command has for itself."""
     from router.certificates.folder import CertificateFolder  # noqa: PLC0415 - see explain
-    from router.console.inquiry import Inquiry  # noqa: PLC0415 - see explain
-    from router.edge.dial import NAME_SHARE  # noqa: PLC0415 - see explain
-    from router.edge.knock import Knocking  # noqa: PLC0415 - see explain
-    from router.edge.name_servers import NameServers  # noqa: PLC0415 - see explain
-    from router.edge.resolver import Resolver  # noqa: PLC0415 - see explain
+    from router.edge_parts import join_explainer, join_outside  # noqa: PLC0415 - see explain
 
     settings = stores.settings
-    allow_private, patience = settings.allow_private_upstreams, settings.connect_timeout
     folder = CertificateFolder(settings.certs_dir)
     await folder.look()
-    async with Tasks() as tasks:
-        names = NameServers(settings.resolvers, patience=patience * NAME_SHARE)
-        knocking = Knocking(
-            Resolver(names, tasks),
-            partial(refused, allow_private=allow_private),
-            patience=patience,
-            default_upstreams=default_upstreams(settings.default_upstreams, allow_private=allow_private),
-        )
-        async with _certificates(stores, folder) as kept:
-            yield Inquiry(
-                stores.registry,
-                kept,
-                folder,
-                knocking.knock,
-                folder_path=settings.certs_dir,
-                platform_domain=settings.platform_domain,
-                admin_hostname=settings.admin_hostname,
-            )
+    outside = join_outside(settings)
+    async with outside.tasks, _certificates(stores, folder) as kept:
+        yield join_explainer(settings, outside, stores.registry, kept, folder)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from router.languages.templates import install_texts
 from router.languages.texts import Languages
 from router.portal.assets import Assets
 from router.portal.theme import DEFAULT, Theme, ancestry, read_theme, stock_folder, theme_folders
+from router.tenants.form import Offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +81,12 @@ class Themes:
             self._missing.add(name)
             _log.warning("theme_missing", theme=name)
         return theme or self._themes.get(DEFAULT) or self.stock
+
+    @property
+    def offered(self) -> Offered:
+        """What operators may choose from."""
+        spoken = (code for theme in self for code in theme.languages.codes)
+        return Offered(frozenset(self._themes), frozenset(spoken))
 
 
 def compile_theme(theme: Theme) -> None:
