@@ -99,12 +99,12 @@ class ResumeDomainAction(OfDomain):
 class Decision(FormPage):
     """A page that asks once more, or for a reason, before something is done to a claim.
 
-    ``explained`` says what comes of it, ``button`` does it; ``event`` has to be possible.
+    ``explained`` says what comes of it, ``button`` does it; ``danger`` is whether the tenant loses by it.
     """
 
     template: ClassVar = "domain_decision.html"
     section: ClassVar = "domain"
-    event: ClassVar[str]
+    danger: ClassVar[bool] = True
     explained: ClassVar[str]
     button: ClassVar[str]
 
@@ -122,9 +122,18 @@ class Decision(FormPage):
             "explained": self.explained,
             "button": self.button,
             "asks": "reason" in self.required,
-            "danger": self.event != "vouch",
+            "danger": self.danger,
             "back": call.address(DOMAIN),
         }
+
+
+class ReasonedDecision(Decision):
+    """One that is a platform operator's, who says why."""
+
+    scope: ClassVar = Scope.DOMAINS_VOUCH
+    typed: ClassVar = ("reason",)
+    required: ClassVar = ("reason",)
+    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
 
 
 class ReleasePage(Decision):
@@ -133,7 +142,6 @@ class ReleasePage(Decision):
     path: ClassVar = ONE + "/release"
     title: ClassVar = "Give the hostname up"
     scope: ClassVar = Scope.DOMAINS_WRITE
-    event: ClassVar = "release"
     explained: ClassVar = (
         "It stops answering as the tenant's at once, and customers use the address under the platform's "
         "domain. To have it back, it is claimed and proved again."
@@ -146,16 +154,12 @@ class ReleasePage(Decision):
         return self.done(call, "released", DOMAIN)
 
 
-class VouchPage(Decision):
+class VouchPage(ReasonedDecision):
     """Make a claim active by a platform operator's word."""
 
     path: ClassVar = ONE + "/vouch"
     title: ClassVar = "Vouch for the hostname"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "vouch"
+    danger: ClassVar = False
     explained: ClassVar = (
         "It is active at once, without proof, and stays so until it is given up: the DNS is not asked any "
         "more. The tenant's former hostname is released."
@@ -169,16 +173,11 @@ class VouchPage(Decision):
         return self.done(call, "vouched", DOMAIN)
 
 
-class BlockPage(Decision):
+class BlockPage(ReasonedDecision):
     """Refuse a claim."""
 
     path: ClassVar = ONE + "/block"
     title: ClassVar = "Refuse the hostname"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "block"
     explained: ClassVar = "The tenant cannot have it, whatever its DNS says, until that is taken back."
     button: ClassVar = "Refuse it"
 
@@ -189,16 +188,11 @@ class BlockPage(Decision):
         return self.done(call, "blocked", DOMAIN)
 
 
-class SuspendDomainPage(Decision):
+class SuspendDomainPage(ReasonedDecision):
     """Switch a hostname off."""
 
     path: ClassVar = ONE + "/suspend"
     title: ClassVar = "Switch the hostname off"
-    scope: ClassVar = Scope.DOMAINS_VOUCH
-    typed: ClassVar = ("reason",)
-    required: ClassVar = ("reason",)
-    said: ClassVar = MappingProxyType({"bad_reason": "reason"})
-    event: ClassVar = "suspend"
     explained: ClassVar = "It answers nobody, but stays the tenant's: no other can have it meanwhile."
     button: ClassVar = "Switch it off"
 
