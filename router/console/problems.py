@@ -59,6 +59,17 @@ class Refused(RouterError):  # noqa: N818 - named as its family is, after what h
         self.headers = headers
         self.faults = tuple(faults)
 
+    def with_others(self, faults: Sequence[FieldFault]) -> Refused:
+        """Tell of further faults beside these: not of a field again that these are about, or in."""
+        known = [fault.pointer for fault in self.faults]
+        others = [
+            fault
+            for fault in faults
+            if not any(each == fault.pointer or each.startswith(f"{fault.pointer}/") for each in known)
+        ]
+        told = (*self.faults, *others)
+        return Refused(self.status, self.code, self.sentence, headers=self.headers, faults=told)
+
 
 def problem_of(fault: RouterError | web.HTTPException, request_id: str) -> web.Response:
     """Tell what went wrong. What a fault's cause says is for the log alone."""
@@ -82,11 +93,11 @@ def problem_of(fault: RouterError | web.HTTPException, request_id: str) -> web.R
             headers = (
                 {"Retry-After": str(RETRY_AFTER)} if status == HTTPStatus.SERVICE_UNAVAILABLE else _NOTHING
             )
-            faults = _by_field(fault)
+            faults = by_field(fault)
             return problem(status, fault.code, fault.sentence, request_id, headers=headers, faults=faults)
 
 
-def _by_field(fault: RouterError) -> tuple[FieldFault, ...]:
+def by_field(fault: RouterError) -> tuple[FieldFault, ...]:
     """Tell which fields are at fault; they are named as in ``upstreams/0``, as pointers are."""
     told = fault.faults if isinstance(fault, BadInput) else (fault,)
     return tuple(FieldFault(f"#/{each.field}", each.code, each.sentence) for each in told if each.field)

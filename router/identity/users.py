@@ -86,7 +86,8 @@ def parse_search(raw: str) -> str:
     """
     text = raw.strip().lower()
     if len(text) > MAX_EMAIL or not text.isprintable():
-        raise BadInput("bad_search", f"Search for at most {MAX_EMAIL} printable characters.")
+        sentence = f"Search for at most {MAX_EMAIL} printable characters."
+        raise BadInput("bad_search", sentence, field="search")
     return text
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json, to_json
 
+from router.console.api.field_faults import faults_of, place_of, pointer
 from router.console.problems import FieldFault, Refused
 from router.errors import BadInput
 from router.identity.users import normalise_email, parse_customer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_OWN_CODES: Final = {"missing": "missing", "extra_forbidden": "unknown_field"}
+_TWICE: Final = "It is there more than once: say it once."
 
 
 class Body(BaseModel):
@@ -100,40 +101,62 @@ def read_body(raw: bytes, model: type[_Body]) -> _Body:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise _told(error.errors(include_input=False, include_url=False)) from None  # it would quote the body
+        details = error.errors(include_input=False, include_url=False)  # it would quote the body
+        raise _told(details, model) from None
+
+
+def sound_part(raw: bytes, model: type[_Body]) -> _Body | None:
+    """Read of JSON what is not at fault, so that it can be judged, too; none, if that is nothing to judge.
+
+    A list with a fault is left out as a whole; an empty text stands in for what is needed and is not there.
+    """
+    content = from_json(raw)
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        for detail in error.errors(include_input=False, include_url=False):
+            _leave_out(content, place_of(detail))
+    needed = {name: "" for name, field in model.model_fields.items() if field.is_required()}
+    try:
+        return model.model_validate_json(to_json(needed | content))
+    except ValidationError:
+        return None
+
+
+def _leave_out(content: Any, place: Sequence[int | str]) -> None:  # noqa: ANN401 - whatever JSON holds
+    for step in place[:-1]:
+        inner = content.get(step)
+        if not isinstance(inner, dict):
+            content.pop(step, None)
+            return
+        content = inner
+    content.pop(place[-1], None)
 
 
 def read_query(request: web.Request, model: type[_Body]) -> _Body:
     """Read a request's query: each name once, as the model wants it. Raises ``Refused`` (422)."""
-    twice = [name for name in request.query if len(request.query.getall(name)) > 1]
-    if twice:
-        raise Refused(422, "invalid_query", f"The query names “{twice[0][:80]}” more than once.")
+    query = request.query
+    twice = dict.fromkeys(name for name in query if len(query.getall(name)) > 1)
+    faults = [FieldFault(pointer([name]), "duplicate_parameter", _TWICE) for name in twice]
     try:
-        return model.model_validate_strings(dict(request.query))
+        read = model.model_validate_strings(dict(query))
     except ValidationError as error:
-        faults = [_field_fault(each) for each in error.errors(include_input=False, include_url=False)]
-        sentence = "Some of the query is not as it should be: see errors."
-        raise Refused(422, "invalid_query", sentence, faults=faults) from None
+        details = error.errors(include_input=False, include_url=False)
+        faults += faults_of(details, model, called="parameter")
+    else:
+        if not faults:
+            return read
+    sentence = "Some of the query is not as it should be: see errors."
+    raise Refused(422, "invalid_query", sentence, faults=faults)
 
 
-def _told(details: Sequence[ErrorDetails]) -> Refused:
+def _told(details: Sequence[ErrorDetails], model: type[BaseModel]) -> Refused:
     if any(detail["type"] == "json_invalid" for detail in details):
         return Refused(400, "bad_json", "The body is not JSON.")
     if any(not detail["loc"] for detail in details):
         return Refused(422, "invalid_body", "The body is to be a JSON object.")
-    faults = [_field_fault(detail) for detail in details]
+    faults = faults_of(details, model)
     return Refused(422, "invalid_body", "Some fields are not as they should be: see errors.", faults=faults)
-
-
-def _field_fault(detail: ErrorDetails) -> FieldFault:
-    ours = "sentence" in detail.get("ctx", {})
-    code = detail["type"] if ours else _OWN_CODES.get(detail["type"], "bad_value")
-    return FieldFault(_pointer(detail["loc"]), code, detail["msg"].removesuffix(".") + ".")
-
-
-def _pointer(where: tuple[Any, ...]) -> str:
-    """Point to a field, as a URI fragment (RFC 6901 section 6)."""
-    return "#" + "".join("/" + str(step)[:80].replace("~", "~0").replace("/", "~1") for step in where)
 
 
 def answered(answer: BaseModel, *, status: int = 200) -> web.Response:

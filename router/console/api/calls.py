@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from router.console.access import check, check_names, check_platform
-from router.console.api.bodies import answered, check_json, read_body, read_octets, read_query
+from router.console.api.bodies import answered, check_json, read_body, read_octets, read_query, sound_part
 from router.console.api.idempotency import HEADER, Kept, asked, read_key
 from router.console.api.operation import Call
-from router.console.problems import Refused
-from router.errors import Conflict, Unavailable
+from router.console.problems import Refused, by_field
+from router.errors import BadInput, Conflict, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +56,9 @@ class Calls:
             about = await self._admit(principal, operation, request)
             version = _wanted_version(request) if operation.versioned else None
             query = read_query(request, operation.query) if operation.query is not None else None
-            body, raw = await _read(request, operation)
-            call = Call(principal, request.match_info, body, query, about, version)
+            raw = await _read(request, operation)
+            call = Call(principal, request.match_info, None, query, about, version)
+            call = replace(call, body=await _body(raw, operation, call))
             key = read_key(request.headers.getall(HEADER, [])) if operation.creates else None
             if key is None:
                 return _written(await _done(operation, call), operation)
@@ -90,14 +92,31 @@ class Calls:
         return None
 
 
-async def _read(request: web.Request, operation: Operation) -> tuple[Any, bytes]:
-    """Read a body, by the operation's model, if it has one; and as it came."""
+async def _read(request: web.Request, operation: Operation) -> bytes:
+    """Read a body as it comes, if the operation has one."""
     if operation.body is not None:
         check_json(request)
     elif not operation.octets:
-        return None, b""
-    raw = await read_octets(request, operation.most)
-    return (read_body(raw, operation.body) if operation.body is not None else raw), raw
+        return b""
+    return await read_octets(request, operation.most)
+
+
+async def _body(raw: bytes, operation: Operation, call: Call[Any, Any]) -> Any:  # noqa: ANN401 - its model
+    """Read a body by the operation's model, if it has one. Raises ``Refused`` with all that is wrong."""
+    model = operation.body
+    if model is None:
+        return raw if operation.octets else None
+    try:
+        return read_body(raw, model)
+    except Refused as refused:
+        rest = sound_part(raw, model) if operation.judge is not None and refused.faults else None
+        if operation.judge is None or rest is None:
+            raise
+        try:
+            await operation.judge(replace(call, body=rest))
+        except BadInput as fault:
+            raise refused.with_others(by_field(fault)) from None
+        raise
 
 
 async def _done(operation: Operation, call: Call[Any, Any]) -> Reply:

@@ -77,4 +77,5 @@ def _storable(part: str | int) -> bool:
 
 
 def _bad_cursor() -> BadInput:
-    return BadInput("bad_cursor", "That is no cursor of this list: begin anew, without “after”.")
+    sentence = "That is no cursor of this list: begin anew, without “after”."
+    return BadInput("bad_cursor", sentence, field="after")

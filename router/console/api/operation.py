@@ -46,7 +46,8 @@ class Operation:
     ``creates`` says that the same call twice would make two of it: such calls may carry an Idempotency-Key.
     ``octets`` says that the body is no JSON but octets as they are, such as a picture; ``most`` is how many a
     body has at most. ``secret`` answers are told once and kept nowhere. ``streams`` is the media type of an
-    answer in pieces.
+    answer in pieces. ``judge`` raises ``BadInput`` for what the use case would refuse: where some of a body
+    cannot be read, it is asked about the rest, so that its sender hears of all faults at once.
     ``fails`` are the codes of its own that it answers, beyond those that every such operation has: each with
     its status before it (``"409 slug_taken"``); without one, it is 404 for ``…_not_found`` and ``no_such_…``,
     and 422 for all others.
@@ -68,6 +69,7 @@ class Operation:
     streams: str | None = None
     octets: bool = False
     most: int = MOST
+    judge: Callable[[Call[Any, Any]], Awaitable[object]] | None = None
     fails: tuple[str, ...] = ()
 
 

@@ -123,6 +123,7 @@ class TenantsEndpoint:
                 platform=True,
                 creates=True,
                 most=_MOST,
+                judge=self._judge_new,
                 fails=(*_FAULTS, "bad_slug", "409 slug_taken", "409 slug_given_up"),
             ),
         )
@@ -140,6 +141,7 @@ class TenantsEndpoint:
                 answer=TenantTold,
                 versioned=True,
                 most=_MOST,
+                judge=self._judge,
                 fails=(*_FAULTS, "409 claim_state"),
             ),
             Operation(
@@ -216,6 +218,14 @@ class TenantsEndpoint:
             take_over_slug=wish.take_over_portal_address,
         )
         return self._told(record)
+
+    async def _judge_new(self, call: Call[TenantWish, None]) -> None:
+        wish = call.body
+        take_over = wish.take_over_portal_address
+        await self._registry.judge_new(wish.portal_address, wish.form(), take_over_slug=take_over)
+
+    async def _judge(self, call: Call[TenantChange, None]) -> None:
+        await self._registry.judge(call.admitted.tenant.slug, call.body.form(), is_new=False)
 
     async def _show(self, call: Call[None, None]) -> Reply:
         return self._told(call.admitted.record)
