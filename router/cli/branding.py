@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
 from router.cli.forwarding import emptied
+from router.cli.theme import load_themes
 from router.errors import BadInput
 from router.languages.choice import parse_language
 from router.portal.theme import theme_exists
-from router.tenants.branding import BrandingForm
-from router.tenants.form import Offered
+from router.tenants.branding import TEXTS, BrandingForm
 from router.tenants.pictures import MAX_UPLOAD
 from router.tenants.tenant import Branding, Image
 
-_TEXTS: Final = (
-    "portal_name",
-    "greeting",
-    "language",
-    "support_email",
-    "support_phone",
-    "support_url",
-    "imprint_url",
-    "privacy_url",
-    "reply_to",
-)
+if TYPE_CHECKING:
+    from router.portal.themes import Themes
+
+_THEME: Final = "theme"
+"""Told beside the branding, not within."""
 
 
 @Parameter(name="*")  # each field is an option of its own, without a prefix
@@ -61,16 +55,18 @@ class BrandingOptions:
 
         Raises ``BadInput``: ``file_unreadable``, ``unknown_theme``, ``bad_theme``, ``unknown_language``.
         """
-        if self.theme:
-            _check_theme(self.theme, themes_dir, languages_dir)
-        if self.language:
-            _check_language(self.language, themes_dir, languages_dir)
+        if self.theme and not theme_exists(self.theme, themes_dir):
+            raise BadInput(
+                "unknown_theme", f"There is no theme “{self.theme[:60]}”: tenant-router theme list"
+            )
+        if self.theme or self.language:
+            _check(self.theme, self.language, load_themes(themes_dir, languages_dir))
         pictures = self.pictures()
         return BrandingForm(**self.texts(), logo=pictures.get("logo"), favicon=pictures.get("favicon"))
 
     def texts(self) -> dict[str, str | None]:
         """Give what was typed, pictures aside."""
-        return {name: getattr(self, name) for name in ("theme", *_TEXTS)}
+        return {name: getattr(self, name) for name in TEXTS}
 
     def pictures(self) -> dict[str, bytes]:
         """Read the pictures that are named; one that is to go is empty. Raises ``BadInput``."""
@@ -85,7 +81,7 @@ class BrandingOptions:
 
 def described(branding: Branding) -> dict[str, object]:
     """Describe how a tenant's portal looks and speaks, in the words of the options."""
-    texts: dict[str, object] = {name: getattr(branding, name) for name in _TEXTS}
+    texts: dict[str, object] = {name: getattr(branding, name) for name in TEXTS if name != _THEME}
     return {**texts, "logo": _image(branding.logo), "favicon": _image(branding.favicon)}
 
 
@@ -94,39 +90,14 @@ def told(branding: Branding) -> dict[str, object]:
     return {name: value for name, value in described(branding).items() if value}
 
 
-def offered(themes_dir: Path | None, languages_dir: Path | None) -> Offered:
-    """Say which themes and languages there are to choose from."""
-    from router.languages.texts import Languages  # noqa: PLC0415 - as below
-    from router.portal.themes import Themes  # noqa: PLC0415 - as below
-
-    themes = Themes.load(themes_dir, Languages.load(languages_dir))
-    spoken = {code for theme in themes for code in theme.languages.codes}
-    return Offered(frozenset(theme.name for theme in themes), frozenset(spoken))
-
-
-def _check_theme(name: str, themes_dir: Path | None, languages_dir: Path | None) -> None:
-    from router.languages.texts import Languages  # noqa: PLC0415 - as below
-    from router.portal.themes import Themes  # noqa: PLC0415 - as below
-
-    if not theme_exists(name, themes_dir):
-        raise BadInput("unknown_theme", f"There is no theme “{name[:60]}”: tenant-router theme list")
-    if name in Themes.load(themes_dir, Languages.load(languages_dir)).faults:
+def _check(theme: str | None, language: str | None, themes: Themes) -> None:
+    if theme in themes.faults:
         raise BadInput(
             "bad_theme",
-            f"The theme “{name}” has a fault, so it is left out: tenant-router theme check {name}",
+            f"The theme “{theme}” has a fault, so it is left out: tenant-router theme check {theme}",
         )
-
-
-def _check_language(raw: str, themes_dir: Path | None, languages_dir: Path | None) -> None:
-    from router.languages.texts import Languages  # noqa: PLC0415 - as below
-    from router.portal.themes import Themes  # noqa: PLC0415 - reads every theme; most commands do without
-
-    themes = Themes.load(themes_dir, Languages.load(languages_dir))
-    spoken = {code for theme in themes for code in theme.languages.codes}
-    if parse_language(raw) not in spoken:
-        raise BadInput(
-            "unknown_language", f"No theme speaks “{raw[:20]}”; there are {', '.join(sorted(spoken))}."
-        )
+    if language:
+        themes.offered.check({"language": parse_language(language)})
 
 
 def _image(image: Image | None) -> str:

@@ -77,7 +77,7 @@ async def check(
         read_file(key) if key else None,
     )
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         verdict = await stores.uploads.judge(data, key_data, passphrase=passphrase, tenant_id=owner)
     ends = when(verdict.bundle.not_after)
     said = f"It would be accepted, for {some(verdict.bundle.names)}, until {ends}. Nothing was stored."
@@ -115,7 +115,7 @@ async def upload(
         read_file(key) if key else None,
     )
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         record, verdict = await stores.uploads.upload(
             data, key_data, passphrase=passphrase, tenant_id=owner, actor=actor()
         )
@@ -274,7 +274,7 @@ async def _chosen(stores: Stores, which: str, slug: str | None) -> CertificateRe
     """Find the upload that is meant: by its id, or the one that serves a hostname, or waits to."""
     if which.startswith("crt_"):
         return await _by_id(stores, which, slug)
-    hostname, owner = Hostname.parse(which), await _owner(stores, slug)
+    hostname, owner = Hostname.parse(which), await stores.owner(slug)
     found = [each.record for each in (await stores.vault.candidates(hostname)).certificates]
     found = [each for each in found if owner in (None, each.tenant_id)]
     every = [each for each in await stores.vault.list() if owner in (None, each.tenant_id)]
@@ -282,14 +282,10 @@ async def _chosen(stores: Stores, which: str, slug: str | None) -> CertificateRe
 
 
 async def _by_id(stores: Stores, which: str, slug: str | None) -> CertificateRecord:
-    owner, record = await _owner(stores, slug), (await stores.vault.get(which)).record
+    owner, record = await stores.owner(slug), (await stores.vault.get(which)).record
     if owner not in (None, record.tenant_id):
         raise NotFound("no_such_certificate", f"{slug} has no certificate “{which[:40]}”.")
     return record
-
-
-async def _owner(stores: Stores, slug: str | None) -> str | None:
-    return (await stores.registry.get(slug)).tenant.id if slug is not None else None
 
 
 def serving(found: Sequence[CertificateRecord], hostname: Hostname) -> CertificateRecord:

@@ -38,7 +38,7 @@ async def list_(
 
     async with opened() as stores:
         slugs = {each.tenant.id: each.tenant.slug for each in await stores.registry.list()}
-        wanted = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        wanted = await stores.owner(tenant)
         records = await Queue(stores.database).list(tenant_id=wanted, state=state, most=max(1, most))
     rows = [described(record, _whose(record, slugs)) for record in records]
     columns = ("id", "tenant", "kind", "recipient", "state", "attempts", "created_at", "error")

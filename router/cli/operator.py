@@ -46,7 +46,7 @@ async def add(
     from router.cli.stores import actor, opened  # noqa: PLC0415 - --help does without the database
 
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         token, made = await _operators(stores).add(email, tenant_id=owner, read_only=read_only, actor=actor())
         _show_link(stores, token, made, as_json=as_json)
 
@@ -67,7 +67,7 @@ async def list_(
 
     found: list[Operator] = []
     async with opened() as stores:
-        within = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        within = await stores.owner(tenant)
         operators = _operators(stores)
         while piece := await operators.list(within=within, after=found[-1].email if found else ""):
             found += piece

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from router.tenants.wishes import Wishes
     from router.webhooks.webhooks import Webhooks
 
-_NOT_MIGRATED: Final = "The database has no tables yet, or older ones. First: tenant-router migrate"
 _VERSIONS: Final = table("alembic_version", column("version_num"))
 
 
@@ -59,13 +58,18 @@ class Stores:
         """The tenants."""
         return self._registry(None)
 
+    async def owner(self, slug: str | None) -> str | None:
+        """Find the id of the tenant that is named, or none where none is. Raises ``NotFound``."""
+        return (await self.registry.get(slug)).tenant.id if slug is not None else None
+
     @cached_property
     def wishes(self) -> Wishes:
         """Many tenants at once; the themes and languages that they name are looked for."""
-        from router.cli.branding import offered  # noqa: PLC0415 - most commands read no themes
+        from router.cli.theme import load_themes  # noqa: PLC0415 - most commands read no themes
         from router.tenants.wishes import Wishes  # noqa: PLC0415 - the same
 
-        return Wishes(self._registry(offered(self.settings.themes_dir, self.settings.languages_dir)))
+        themes = load_themes(self.settings.themes_dir, self.settings.languages_dir)
+        return Wishes(self._registry(themes.offered))
 
     def _registry(self, offered: Offered | None) -> Registry:
         return Registry(
@@ -179,7 +183,7 @@ async def opened(settings: Settings | None = None) -> AsyncIterator[Stores]:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
         await database.open()
-        await _check_tables(database)
+        await _check_tables(database, settings.database_url)
         bell: Bell = RedisBell(settings.redis_url) if settings.redis_url else PollBell()
         stack.push_async_callback(bell.close)
         yield Stores(settings, database, bell, await uses(database))
@@ -197,19 +201,36 @@ def _check_file(database_url: str) -> None:
     """Refuse before SQLite makes an empty database of a mistyped path."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+        sentence = (
+            f"There is no database at {_place(database_url)}. If ROUTER_DATABASE_URL is to name another, "
+            "mend that; a new one is made by: tenant-router migrate"
+        )
+        raise Unavailable("database_not_migrated", sentence)
 
 
-async def _check_tables(database: Database) -> None:
+def _place(database_url: str) -> str:
+    """Say where a database is, and nothing that is secret."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        return str(Path(str(url.database)).absolute())
+    return f"{url.host or 'this machine'}/{url.database}"
+
+
+def _not_migrated(database_url: str) -> Unavailable:
+    sentence = f"The database at {_place(database_url)} has no tables yet, or older ones."
+    return Unavailable("database_not_migrated", f"{sentence} First: tenant-router migrate")
+
+
+async def _check_tables(database: Database, database_url: str) -> None:
     async with database.read() as connection:
         if not await connection.run_sync(_has_versions):
-            raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+            raise _not_migrated(database_url)
         found = {str(version) for version in await connection.scalars(select(_VERSIONS.c.version_num))}
     known = _revisions()
     if found - known:
         raise Unavailable("database_newer", "A newer tenant-router migrated this database: use that one.")
     if max(known) not in found:
-        raise Unavailable("database_not_migrated", _NOT_MIGRATED)
+        raise _not_migrated(database_url)
 
 
 def _has_versions(connection: Connection) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -12,6 +12,9 @@ from router.cli.output import AsJson, Exit, answer, show_list
 from router.errors import BadInput
 from router.observe import logs
 from router.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from router.portal.themes import Themes
 
 app = App(name="theme", help="Themes: list, check.")
 
@@ -23,11 +26,8 @@ def list_(*, as_json: AsJson = False) -> None:
     For example:
         tenant-router theme list
     """
-    from router.languages.texts import Languages  # noqa: PLC0415 - --help does without
-    from router.portal.themes import Themes  # noqa: PLC0415 - the same
-
     settings = _quiet_settings()
-    themes = Themes.load(settings.themes_dir, Languages.load(settings.languages_dir))
+    themes = load_themes(settings.themes_dir, settings.languages_dir)
     rows: list[dict[str, object]] = [
         {
             "name": theme.name,
@@ -81,6 +81,14 @@ def check(
     told = f"{report.theme}: {report.rendered} pages and mails were rendered, {size}. {end}"
     answer(asdict(report), *said, told, as_json=as_json)
     return Exit.WRONG if report.faults else Exit.OK
+
+
+def load_themes(themes_dir: Path | None, languages_dir: Path | None) -> Themes:
+    """Read the themes that there are; the folders are those of own themes and own catalogues."""
+    from router.languages.texts import Languages  # noqa: PLC0415 - --help does without
+    from router.portal.themes import Themes  # noqa: PLC0415 - the same
+
+    return Themes.load(themes_dir, Languages.load(languages_dir))
 
 
 def _quiet_settings() -> Settings:

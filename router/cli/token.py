@@ -47,7 +47,7 @@ async def add(
     from router.console.tokens import Tokens  # noqa: PLC0415 - the same
 
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         secret, token = await Tokens(stores.database, stores.bell).add(
             name, scope or [Scope.INVOICE_LINE], days=expires, tenant_id=owner, actor=actor()
         )
@@ -71,7 +71,7 @@ async def list_(
     from router.console.tokens import Tokens  # noqa: PLC0415 - see add
 
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         found = await Tokens(stores.database, stores.bell).list(owner)
     now = time.time()
     columns = ("id", "name", "tenant", "scopes", "state", "expires_at", "last_used_at")

@@ -49,7 +49,7 @@ async def add(
     from router.storage.events import ALL  # noqa: PLC0415 - the same
 
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         secret, made = await stores.webhooks.add(owner, url, event or [ALL], actor=actor())
     whose = f"tenant {made.slug}" if made.slug else "all tenants and the platform"
     said = f"{made.id} is told of events of {whose}. Keep the secret safe: it is shown this once."
@@ -66,7 +66,7 @@ async def list_(*, tenant: Of = None, as_json: AsJson = False) -> None:
     from router.cli.stores import opened  # noqa: PLC0415 - see add
 
     async with opened() as stores:
-        owner = (await stores.registry.get(tenant)).tenant.id if tenant is not None else None
+        owner = await stores.owner(tenant)
         found = await stores.webhooks.list(within=owner, most=_MOST)
     rows = [_described(each) for each in found]
     show_list(rows, COLUMNS, as_json=as_json, none=NONE_YET)

@@ -170,3 +170,6 @@ _READERS: Final[Mapping[str, Callable[[str], str]]] = {
     "reply_to": parse_email,
 }
 _EMPTY: Final = {"theme": "default"}
+
+TEXTS: Final = tuple(_READERS)
+"""The fields that are typed, in the form's order; the others are pictures."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from router.console.pages.page import FormPage, version_in
 from router.console.scopes import Scope
-from router.tenants.branding import BrandingForm
+from router.tenants.branding import TEXTS, BrandingForm
 from router.tenants.form import TenantForm
 from router.tenants.pictures import MAX_UPLOAD
 
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from router.console.pages.uploads import Sent
     from router.tenants.registry import Registry
 
-_TEXTS: Final = (
-    "theme",
-    "language",
-    "portal_name",
-    "greeting",
-    "support_email",
-    "support_phone",
-    "support_url",
-    "imprint_url",
-    "privacy_url",
-    "reply_to",
-)
 _PICTURES: Final = ("logo", "favicon")
 _MOST: Final = MAX_UPLOAD + (MAX_UPLOAD >> 2)
 """Octets: one large picture at a time, and everything else."""
@@ -46,7 +34,7 @@ class BrandingPage(FormPage):
     section: ClassVar = "branding"
     scope: ClassVar = Scope.TENANTS_READ
     change: ClassVar = Scope.TENANTS_WRITE
-    typed: ClassVar = (*_TEXTS, "no_logo", "no_favicon", "version")
+    typed: ClassVar = (*TEXTS, "no_logo", "no_favicon", "version")
     files: ClassVar = _PICTURES
     said: ClassVar = MappingProxyType({"bad_theme": "theme", "unknown_theme": "theme"})
     told: ClassVar = MappingProxyType({"saved": "The branding is saved: the portal looks so from now on."})
@@ -59,7 +47,7 @@ class BrandingPage(FormPage):
     async def filled(self, call: Call) -> Mapping[str, str]:
         """Begin with how it is."""
         tenant = call.admitted.tenant
-        texts = {name: str(getattr(tenant.branding, name)) for name in _TEXTS}
+        texts = {name: str(getattr(tenant.branding, name)) for name in TEXTS}
         return texts | {"version": str(tenant.version)}
 
     async def facts(self, call: Call) -> Mapping[str, object]:
@@ -73,7 +61,7 @@ class BrandingPage(FormPage):
 
     async def sent(self, call: Call, sent: Sent) -> web.Response:
         """Save what was filled in; a text that was emptied is taken away."""
-        given: dict[str, Any] = {name: sent[name] for name in _TEXTS}
+        given: dict[str, Any] = {name: sent[name] for name in TEXTS}
         given |= {kind: _picture(sent, kind) for kind in _PICTURES}
         await self._registry.change(
             call.admitted.tenant.slug,
