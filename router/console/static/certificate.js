@@ -6,31 +6,7 @@
   let timer = 0;
   let asked = 0;
 
-  const tell = (name, fault) => {
-    const control = form.elements[name];
-    const place = control.closest(".field");
-    const id = `${name}-fault`;
-    let line = document.getElementById(id);
-    place.classList.toggle("faulty", Boolean(fault));
-    control.setAttribute("aria-describedby", fault ? `${name}-hint ${id}` : `${name}-hint`);
-    control.toggleAttribute("aria-invalid", false);
-    if (!fault) {
-      line?.remove();
-      return;
-    }
-    if (!line) {
-      line = document.createElement("p");
-      line.id = id;
-      line.className = "fault";
-      line.setAttribute("role", "alert");
-      place.querySelector(".hint").after(line);
-    }
-    const code = document.createElement("code");
-    code.className = "code";
-    code.textContent = fault.code;
-    line.replaceChildren(`${fault.sentence} `, code);
-    control.setAttribute("aria-invalid", "true");
-  };
+  const tell = (name, fault) => tellFault(form.elements[name], fault, ["role", "alert"]);
 
   const check = async () => {
     const mine = ++asked;

@@ -18,33 +18,6 @@
     return query;
   };
 
-  const tell = (name, fault) => {
-    const control = form.elements[name];
-    const place = control.closest(".field");
-    const id = `${name}-fault`;
-    let line = document.getElementById(id);
-    place.classList.toggle("faulty", Boolean(fault));
-    if (!fault) {
-      line?.remove();
-      control.removeAttribute("aria-invalid");
-      control.setAttribute("aria-describedby", `${name}-hint`);
-      return;
-    }
-    if (!line) {
-      line = document.createElement("p");
-      line.id = id;
-      line.className = "fault";
-      line.setAttribute("aria-live", "polite");
-      place.querySelector(".hint").after(line);
-    }
-    const code = document.createElement("code");
-    code.className = "code";
-    code.textContent = fault.code;
-    line.replaceChildren(`${fault.sentence} `, code);
-    control.setAttribute("aria-invalid", "true");
-    control.setAttribute("aria-describedby", `${name}-hint ${id}`);
-  };
-
   const look = () => {
     const query = typed();
     for (const frame of frames) {
@@ -73,7 +46,7 @@
       return;
     }
     if (mine !== asked) return; // an answer to what is not there any more
-    for (const each of fields) tell(each, found.faults[each]);
+    for (const each of fields) tellFault(form.elements[each], found.faults[each], ["aria-live", "polite"]);
     name(found.faults.external_domain);
     document.getElementById("changes").innerHTML = found.changes; // our own template's
     form.elements.confirmed.value = found.changes ? "yes" : "";
