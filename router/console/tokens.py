@@ -18,6 +18,7 @@ from router.console.scopes import Scope, parse_scopes
 from router.errors import BadInput, NotFound
 from router.storage.auditing import note
 from router.storage.changes import record
+from router.storage.latest import latest_first
 from router.storage.schema import new_id, tenants, tokens
 
 if TYPE_CHECKING:
@@ -117,14 +118,9 @@ class Tokens:
 
         ``after`` is the time and the id of the one that the piece before ended with.
         """
-        found = selected_tokens().order_by(tokens.c.created_at.desc(), tokens.c.id).limit(most)
+        found = latest_first(selected_tokens(), tokens.c.created_at, tokens.c.id, after=after, most=most)
         if tenant_id is not None:
             found = found.where(tokens.c.tenant_id == tenant_id)
-        if after is not None:
-            at, last = after
-            found = found.where(
-                (tokens.c.created_at < at) | ((tokens.c.created_at == at) & (tokens.c.id > last))
-            )
         async with self._database.read() as connection:
             return [read_token(row) for row in await connection.execute(found)]
 

@@ -23,6 +23,7 @@ from router.identity.tenant_facts import tenant_facts
 from router.identity.user_rows import lock_account
 from router.identity.users import normalise_email, parse_customer
 from router.storage.auditing import note
+from router.storage.latest import latest_first
 from router.storage.outbox import Mail
 from router.storage.schema import invitations, links, new_id
 
@@ -109,13 +110,11 @@ class Invitations:
 
         ``after`` is when the one was sent that the page before ended with, and its id.
         """
-        sent, by_id = invitations.c.sent_at, invitations.c.id
         where = [invitations.c.tenant_id == tenant_id]
         if status is not None:
             where.append(_stands(status, int(self._clock())))
-        if after is not None:
-            where.append((sent < after[0]) | ((sent == after[0]) & (by_id > after[1])))
-        latest = select(invitations).where(*where).order_by(sent.desc(), by_id).limit(most)
+        every, table = select(invitations).where(*where), invitations.c
+        latest = latest_first(every, table.sent_at, table.id, after=after, most=most)
         async with self._database.read() as connection:
             return [Invitation(**row) for row in (await connection.execute(latest)).mappings()]
 

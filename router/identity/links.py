@@ -6,16 +6,15 @@ follow links; spending happens in the transaction of what the link stands for, a
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import delete, insert, select, update
 
-from router.errors import Conflict, NotFound, Unavailable
+from router.errors import Conflict, NotFound
 from router.identity.sessions import TOKEN_LENGTH, key_of, new_token
+from router.storage.hourly import hourly
 from router.storage.schema import links, registration_links
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ LIVES: Final[Mapping[LinkKind, int]] = {
 
 _KEPT: Final = 7 * 86_400  # after its end, so that a late click is told what happened
 _KEPT_OF_INVOICES: Final = 365 * 86_400  # people find old invoices
-_SWEPT_EVERY: Final = 3600
 _SENTENCES: Final[Mapping[LinkFault, str]] = {
     "unknown": "This link is not one of ours, or was cut short: copy it whole from the mail.",
     "used": "This link has been used already.",
@@ -134,10 +132,7 @@ class Links:
 
     async def run(self) -> None:
         """Sweep out every hour what ended more than a week ago; for ever."""
-        while True:
-            with suppress(Unavailable):  # the database says so itself, once
-                await self.sweep()
-            await asyncio.sleep(_SWEPT_EVERY)
+        await hourly(self.sweep)
 
     async def sweep(self) -> None:
         """Remove what ended more than a week ago; of invoices' links, a year. Raises ``Unavailable``."""

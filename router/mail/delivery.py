@@ -7,10 +7,8 @@ one step.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import traceback
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +16,7 @@ import structlog
 from router.errors import BadInput, RouterError, Unavailable
 from router.mail.schedule import is_hopeless, pause
 from router.mail.transport import Refused
+from router.storage.hourly import hourly
 from router.storage.rounds import LOOKED_EVERY, Rounds
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 4
 """Mails that one worker sends at the same time; together well within a lease."""
 
-_PRUNED_EVERY: Final = 3600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -114,10 +112,7 @@ class Delivery:
 
 async def prune(queue: Queue, *, clock: Callable[[], float] = time.time) -> None:
     """Forget old mails every hour, for ever; also where none are sent."""
-    while True:
-        with suppress(Unavailable):  # the database has logged it
-            await queue.prune(clock())
-        await asyncio.sleep(_PRUNED_EVERY)
+    await hourly(lambda: queue.prune(clock()))
 
 
 def _place_of(fault: Exception) -> str:

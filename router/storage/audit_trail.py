@@ -6,15 +6,13 @@ to delete one that is younger than ``YOUNGEST_PRUNED``.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, select
 
-from router.errors import Unavailable
+from router.storage.hourly import hourly
 from router.storage.schema import YOUNGEST_PRUNED, audit, tenants
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ MIN_DAYS: Final = YOUNGEST_PRUNED // 86_400
 _DAY: Final = 86_400
 _PIECE: Final = 500
 _PRUNED_AT_ONCE: Final = 5000
-_PRUNED_EVERY: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +125,13 @@ async def prune(
     trail: AuditTrail, lease: Lease, days: int, *, clock: Callable[[], float] = time.time
 ) -> None:
     """Forget lines older than ``days`` every hour, for ever; one worker of the fleet does."""
-    while True:
-        with suppress(Unavailable):  # the database has logged it
-            if await lease.take(clock()):
-                while await trail.prune(clock() - max(days, MIN_DAYS) * _DAY) >= _PRUNED_AT_ONCE:
-                    pass
-        await asyncio.sleep(_PRUNED_EVERY)
+
+    async def forget() -> None:
+        if await lease.take(clock()):
+            while await trail.prune(clock() - max(days, MIN_DAYS) * _DAY) >= _PRUNED_AT_ONCE:
+                pass
+
+    await hourly(forget)
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

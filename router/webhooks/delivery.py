@@ -6,15 +6,14 @@ a worker that dies it may arrive twice, with one ``webhook-id``: receivers go by
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from router.errors import RouterError, Unavailable
+from router.errors import RouterError
 from router.outgoing import NoAnswer
+from router.storage.hourly import hourly
 from router.storage.rounds import LOOKED_EVERY, Rounds
 from router.storage.sealed import WEBHOOK_SECRETS
 from router.webhooks.schedule import GONE, is_hopeless, is_received, is_unwanted, pause
@@ -34,7 +33,6 @@ AT_ONCE: Final = 8
 HEARD: Final = ("webhook", "tenant", "certificate")
 """Kinds of changes in whose transactions events are queued."""
 
-_PRUNED_EVERY: Final = 3600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -119,10 +117,7 @@ class Delivery:
 
 async def prune(queue: Queue, *, clock: Callable[[], float] = time.time) -> None:
     """Forget old deliveries every hour, for ever."""
-    while True:
-        with suppress(Unavailable):  # the database has logged it
-            await queue.prune(clock())
-        await asyncio.sleep(_PRUNED_EVERY)
+    await hourly(lambda: queue.prune(clock()))
 
 
 def _facts(delivery: LeasedDelivery) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from router.errors import BadInput, Conflict, NotFound
 from router.storage.changes import record
 from router.storage.events import ALL, EventKind, delivery_of
+from router.storage.latest import latest_first
 from router.storage.schema import new_id, tenants, webhook_deliveries, webhooks
 from router.storage.sealed import WEBHOOK_SECRETS
 from router.webhooks.rows import audit, disable, read_delivery, read_webhook, selected_webhooks
@@ -191,15 +192,13 @@ class Webhooks:
 
         ``after`` is when the one was made that the piece before ended with, and its id.
         """
-        created, by_id = _table.c.created_at, _table.c.id
         async with self._database.read() as connection:
             webhook = await _one(connection, webhook_id, within)
             where = [_table.c.webhook_id == webhook.id]
             if state is not None:
                 where.append(_table.c.state == state)
-            if after is not None:
-                where.append((created < after[0]) | ((created == after[0]) & (by_id > after[1])))
-            found = select(_table).where(*where).order_by(created.desc(), by_id).limit(most)
+            every = select(_table).where(*where)
+            found = latest_first(every, _table.c.created_at, _table.c.id, after=after, most=most)
             return [read_delivery(row) for row in (await connection.execute(found)).mappings()]
 
     async def redeliver(

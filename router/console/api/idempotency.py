@@ -13,11 +13,9 @@ Keys are each principal's own. Neither a key nor what was asked is stored, only 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +23,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from router.console.problems import Refused
-from router.errors import Unavailable
+from router.storage.hourly import hourly
 from router.storage.schema import idempotency_keys as rows
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ CLAIMED: Final = 60
 """Seconds after which a claim without an answer is free; no call takes as long."""
 
 _KEY: Final = re.compile(r"[ -~]{1,255}")
-_PRUNED_EVERY: Final = 3600
 _TRIES: Final = 3
 
 
@@ -128,10 +125,7 @@ class Idempotency:
 
     async def run(self) -> None:
         """Forget old answers every hour, for ever."""
-        while True:
-            with suppress(Unavailable):  # the database has logged it
-                await self.prune()
-            await asyncio.sleep(_PRUNED_EVERY)
+        await hourly(self.prune)
 
     async def _insert(self, claim: Claim) -> bool:
         try:
