@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _JUDGED_AT_ONCE: Final = 16
 """So many at a time: a name that does not resolve holds up a sixteenth of the rest."""
 
-_EXTERNAL: Final = frozenset({"external_domain", "behind_cdn"})
+EXTERNAL: Final = frozenset({"external_domain", "behind_cdn"})
+"""The fields about a hostname of the tenant's own: changed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Wishes:
         if step.act == "unchanged":
             return Planned(step, None)
         changed = {difference.field for difference in step.differences}
-        if not changed & _EXTERNAL:  # the claim that there is may be on its way: it is left alone
+        if not changed & EXTERNAL:  # the claim that there is may be on its way: it is left alone
             judged = replace(judged, wishes_external=False)
         return Planned(step, Order(wish.slug, judged, None if record is None else record.tenant.version))
 

@@ -21,10 +21,9 @@ from router.tenants.entry import TenantEntry
 from router.tenants.form import Judged, TenantForm, judge
 from router.tenants.plan import Step, step_to
 from router.tenants.upstream_address import asking_once
-from router.tenants.wishes import Failure, Wish, WishFault, entry_after, located, repeated
+from router.tenants.wishes import EXTERNAL, Failure, Wish, WishFault, entry_after, located, repeated
 
 _SECTIONS: Final = ("branding", "forwarding")
-_EXTERNAL: Final = frozenset({"external_domain", "behind_cdn"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _carry_out(client: Client, task: Task) -> None:
             client.post(f"{path}/suspend", version=made["version"])
         return
     changed, version = {each.field for each in task.step.differences}, task.version
-    named = changed | (_EXTERNAL if changed & _EXTERNAL else frozenset())
+    named = changed | (EXTERNAL if changed & EXTERNAL else frozenset())
     wish = _nested({name: entry.flat()[name] for name in named if name != "suspended"})
     if wish:
         version = client.patch(path, wish, version=version)["version"]

@@ -51,8 +51,9 @@ class AuditPage(Page):
         return facts | {"lines": [(line, _told(line.detail)) for line in lines], "fault": "", "next": onward}
 
     async def _wanted(self, call: Call, asked: Mapping[str, str]) -> AuditFilter:
-        owner = call.about.tenant.id if call.about is not None else None
-        return AuditFilter(tenant_id=owner, actor=asked["actor"] or None, action=asked["action"] or None)
+        return AuditFilter(
+            tenant_id=call.within, actor=asked["actor"] or None, action=asked["action"] or None
+        )
 
     async def _read(self, wanted: AuditFilter, after: str) -> tuple[Sequence[AuditLine], str | None]:
         before = int(place_of(after, int)[0]) if after else None
