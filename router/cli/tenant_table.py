@@ -25,7 +25,11 @@ _OWN: Final = frozenset(each.name for each in fields(TenantForm)) - {"branding",
 COLUMNS: Final = frozenset({"slug", "suspended"}) | _OWN | _BRANDING | _FORWARDING
 """What a column may be called: the field's name."""
 
-_ALSO: Final = {"upstream": "upstreams", "public_path": "public_paths"}  # as the options are called
+_ALSO: Final = {
+    "portal_address": "slug",  # as the API and the console call it
+    "upstream": "upstreams",  # as the options are called
+    "public_path": "public_paths",
+}
 _YES_OR_NO: Final = frozenset(
     {"suspended", "behind_cdn", "allow_registration", "keep_host", "rewrite_location", "maintenance"}
 )

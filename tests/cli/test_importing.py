@@ -81,6 +81,18 @@ def test_an_empty_cell_says_nothing(shell: Shell) -> None:
     assert (acme["branding"]["greeting"], acme["claims"][1]["hostname"]) == ("Hi", "billing.acme.example")
 
 
+def test_a_table_may_call_the_short_name_as_the_api_does(shell: Shell) -> None:
+    """``portal_address`` is ``slug``, as reports and exported files call it; both at once is a fault."""
+    table = BAD.replace("slug", "Portal address", 1)
+    ran = shell("import", write(shell, table, "t.csv"), "--yes", "--json")
+    assert ran.code == Exit.WRONG
+    assert [(each["line"], each["column"], each["code"]) for each in ran.answer["faults"]] == FAULTS
+    assert slugs(shell) == ["fine", "good"]
+    ran = shell("import", write(shell, "slug,portal_address\na,b\n", "both.csv"), "--yes", "--json")
+    [fault] = json.loads(ran.err)["error"]["faults"]
+    assert (fault["where"], fault["code"]) == ("slug", "duplicate_column")
+
+
 def test_lines_that_are_wrong_are_told_and_the_others_imported(shell: Shell) -> None:
     """By line and column; into a report that a spreadsheet or a program reads; exit code 1."""
     ran = shell("import", write(shell, BAD, "t.csv"), "--yes", "--report", "wrong.csv", "--json")
