@@ -201,14 +201,12 @@ def _check_file(database_url: str) -> None:
     """Refuse before SQLite makes an empty database of a mistyped path."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        sentence = (
-            f"There is no database at {_place(database_url)}. If ROUTER_DATABASE_URL is to name another, "
-            "mend that; a new one is made by: tenant-router migrate"
-        )
-        raise Unavailable("database_not_migrated", sentence)
+        sentence = f"There is no database at {place_of(database_url)} (ROUTER_DATABASE_URL says where it is)."
+        more = "If that is the right place, make it: tenant-router migrate"
+        raise Unavailable("database_not_migrated", f"{sentence} {more}")
 
 
-def _place(database_url: str) -> str:
+def place_of(database_url: str) -> str:
     """Say where a database is, and nothing that is secret."""
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite":
@@ -217,7 +215,7 @@ def _place(database_url: str) -> str:
 
 
 def _not_migrated(database_url: str) -> Unavailable:
-    sentence = f"The database at {_place(database_url)} has no tables yet, or older ones."
+    sentence = f"The database at {place_of(database_url)} has no tables yet, or older ones."
     return Unavailable("database_not_migrated", f"{sentence} First: tenant-router migrate")
 
 

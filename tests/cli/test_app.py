@@ -15,6 +15,7 @@ import pytest
 
 from router.cli.app import app
 from router.cli.output import EXIT_CODES, Exit
+from router.cli.stores import place_of
 from tests.cli.conftest import ACME, ROOT
 
 if TYPE_CHECKING:
@@ -167,11 +168,36 @@ def test_bad_settings_are_told_a_sentence_for_each_fault(
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_a_database_without_tables_is_told_apart(arguments: tuple[str, ...], bare: Shell) -> None:
-    """The command to run first is named, and no empty database appears by asking."""
+    """The command to run first is named, and where was looked; no empty database appears by asking."""
     ran = bare(*arguments, "--json")
     assert (ran.code, ran.error) == (Exit.UNAVAILABLE, "database_not_migrated")
     assert "tenant-router migrate" in ran.err
+    assert f"There is no database at {bare.folder / 'data' / 'router.db'} (ROUTER_DATABASE_URL" in ran.err
     assert list(bare.folder.iterdir()) == []
+
+
+def test_an_empty_database_is_told_with_its_place(bare: Shell) -> None:
+    """A file that another program made, or one that was never migrated: the sentence says which it is."""
+    place = bare.folder / "data" / "router.db"
+    place.parent.mkdir()
+    place.touch()
+    ran = bare("tenant", "list", "--json")
+    assert (ran.code, ran.error) == (Exit.UNAVAILABLE, "database_not_migrated")
+    assert f"The database at {place} has no tables yet, or older ones." in ran.err
+    assert "First: tenant-router migrate" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql+asyncpg://ann:hush@db.example:5432/router?password=hush", "db.example/router"),
+        ("postgresql+asyncpg:///router", "this machine/router"),
+        ("sqlite+aiosqlite:////var/lib/router.db", "/var/lib/router.db"),
+    ],
+)
+def test_where_a_database_is_holds_no_secret(url: str, place: str) -> None:
+    """The host and the database's name, or the file; neither a password nor what else is in the URL."""
+    assert place_of(url) == place
 
 
 def test_a_database_of_a_newer_version_is_left_alone(shell: Shell) -> None:
