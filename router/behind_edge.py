@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RETRY_AFTER: Final = 30
 """Seconds after which to try again while something below us is away."""
 
+FOR_EVER: Final = "public, max-age=31536000, immutable"
+"""The Cache-Control (RFC 9111, RFC 8246) of what has another address once it is another."""
+
 _MAX_USER_AGENT = 200
 
 _PAGE_FIELDS: Final[Mapping[str, str]] = MappingProxyType(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.behind_edge import FOR_EVER
 from router.portal.content_coding import accepts_gzip
 
 if TYPE_CHECKING:
     from router.identity.signing_keys import SigningKeys
     from router.portal.assets import Assets
 
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
 _STATIC_CSP: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a static file opened by itself: an SVG image may be styled, and is no place to run anything."""
 
@@ -33,7 +33,7 @@ class Documents:
         asset = self._assets.find(request.path)
         if asset is None:
             raise web.HTTPNotFound
-        kept = _FOR_EVER if asset.address == request.path else "no-store"
+        kept = FOR_EVER if asset.address == request.path else "no-store"
         headers = {"Cache-Control": kept, "Content-Security-Policy": _STATIC_CSP}
         body = asset.body
         if asset.gzipped is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.behind_edge import FOR_EVER
 from router.portal.visitor import VISITOR
 from router.tenants.picture_rows import find_picture, list_pictures
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 _HEADERS: Final = {
-    "Cache-Control": "public, max-age=31536000, immutable",
+    "Cache-Control": FOR_EVER,
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",  # mail programs in a browser show the logo too
 }

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from router.behind_edge import FOR_EVER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
@@ -59,7 +61,7 @@ class StaticFiles:
         if file is None:
             raise web.HTTPNotFound
         current = request.path == file.address
-        kept = "public, max-age=31536000, immutable" if current else "no-cache"
+        kept = FOR_EVER if current else "no-cache"
         return web.Response(
             body=file.body,
             content_type=file.content_type,
