@@ -13,6 +13,7 @@ from router.errors import BadInput, Conflict, NotFound
 from router.storage.changes import record
 from router.storage.events import ALL, EventKind, delivery_of
 from router.storage.latest import latest_first
+from router.storage.schema import audit as lines
 from router.storage.schema import new_id, tenants, webhook_deliveries, webhooks
 from router.storage.sealed import WEBHOOK_SECRETS
 from router.webhooks.rows import audit, disable, read_delivery, read_webhook, selected_webhooks
@@ -34,6 +35,11 @@ MOST: Final = 20
 
 TESTS_HOURLY: Final = 20
 """Test events that a webhook is sent in an hour at most: nobody is to be knocked up through the router."""
+
+REDELIVERIES_HOURLY: Final = 600
+"""Deliveries of a webhook that are sent again by hand in an hour at most, for the same reason."""
+
+_REDELIVERED: Final = "webhook.redeliver"
 
 TEST: Final = "webhook.test"
 """The kind of the event that is sent to try a webhook out; it tells nothing."""
@@ -206,8 +212,8 @@ class Webhooks:
     ) -> DeliveryRecord:
         """Send a delivery once more, at once and with all tries before it, under the same ``webhook-id``.
 
-        Raises ``NotFound("no_such_delivery")``, ``Conflict`` with ``delivery_under_way`` or
-        ``webhook_disabled``.
+        Raises ``NotFound("no_such_delivery")``, ``Conflict`` with ``delivery_under_way``,
+        ``enough_redeliveries`` or ``webhook_disabled``.
         """
         now = int(self._clock())
         values = {"state": "waiting", "attempts": 0, "due_at": now, "error": None, "sent_at": None}
@@ -215,12 +221,13 @@ class Webhooks:
             webhook = await _enabled(connection, webhook_id, within)
             this = (_table.c.id == delivery_id) & (_table.c.webhook_id == webhook.id)
             await _delivery(connection, delivery_id, this)
+            await _check_redeliveries(connection, webhook, now)
             again = update(_table).where(this, _table.c.state != "sending").values(values)
             if not (await connection.execute(again)).rowcount:
                 raise Conflict("delivery_under_way", "It is being sent just now: look again in two minutes.")
             sent = await _delivery(connection, delivery_id, this)
             detail = {"delivery": sent.id, "event": sent.event}
-            await audit(connection, webhook, actor, "webhook.redeliver", detail, now)
+            await audit(connection, webhook, actor, _REDELIVERED, detail, now)
             await record(connection, "webhook", webhook.id)
         await self._bell.ring()
         return sent
@@ -300,6 +307,18 @@ async def _enabled(connection: AsyncConnection, webhook_id: str, within: str | N
     if webhook.disabled:
         raise Conflict("webhook_disabled", "The webhook is disabled: enable it first.")
     return webhook
+
+
+async def _check_redeliveries(connection: AsyncConnection, webhook: Webhook, now: int) -> None:
+    """Count what was sent again by what the audit has of it: a delivery is a row however often that was.
+
+    Raises ``Conflict("enough_redeliveries")``.
+    """
+    theirs = (lines.c.subject == webhook.id) & (lines.c.action == _REDELIVERED)
+    recent = select(func.count()).where(lines.c.at > now - 3600, theirs)
+    if (await connection.scalar(recent) or 0) >= REDELIVERIES_HOURLY:
+        sentence = f"Within an hour {REDELIVERIES_HOURLY} of its deliveries were sent again: wait a while."
+        raise Conflict("enough_redeliveries", sentence)
 
 
 async def _delivery(

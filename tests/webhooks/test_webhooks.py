@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from router.errors import BadInput, Conflict, NotFound
 from router.storage.events import EventKind
 from router.storage.schema import audit, tenants
-from router.webhooks.webhooks import TESTS_HOURLY, parse_events
+from router.webhooks.webhooks import REDELIVERIES_HOURLY, TESTS_HOURLY, parse_events
 from tests.webhooks.conftest import sealed_secret
 
 if TYPE_CHECKING:
@@ -122,3 +122,19 @@ async def test_a_tenants_webhooks_go_with_it(office: Office) -> None:
     with pytest.raises(NotFound) as caught:
         await office.webhooks.add("tnt_1", URL, ["*"], actor="test")
     assert caught.value.code == "tenant_not_found"
+
+
+async def test_no_delivery_is_sent_again_without_end(office: Office) -> None:
+    """Nor is a receiver knocked up by those that there were: so many an hour and webhook, and no more."""
+    _, webhook = await office.webhooks.add("tnt_1", URL, ["*"], actor="test")
+    _, other = await office.webhooks.add("tnt_1", URL, ["*"], actor="test")
+    sent = await office.webhooks.test(webhook.id, actor="test")
+    for _ in range(REDELIVERIES_HOURLY):
+        await office.webhooks.redeliver(webhook.id, sent.id, actor="test")
+    with pytest.raises(Conflict, match="wait a while") as caught:
+        await office.webhooks.redeliver(webhook.id, sent.id, actor="test")
+    assert caught.value.code == "enough_redeliveries"
+    its = await office.webhooks.test(other.id, actor="test")
+    await office.webhooks.redeliver(other.id, its.id, actor="test")
+    office.clock.now += 3600
+    await office.webhooks.redeliver(webhook.id, sent.id, actor="test")

@@ -212,7 +212,7 @@ class WebhooksEndpoint:
                 "Send a delivery once more",
                 answer=DeliveryTold,
                 status=202,
-                fails=(*off, "no_such_delivery", "409 delivery_under_way"),
+                fails=(*off, "no_such_delivery", "409 delivery_under_way", "409 enough_redeliveries"),
             ),
             Operation(
                 "POST",
