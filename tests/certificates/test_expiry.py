@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,15 @@ from router.certificates.folder import CertificateFolder
 from router.certificates.life import DAY
 from router.storage.changes import PollBell
 from router.storage.notices import Notices
-from router.storage.outbox import Outbox, identity_of
+from router.storage.outbox import Outbox
 from router.storage.schema import audit, outbox, tenants
 from tests.certificates.conftest import SEALER
 from tests.certificates.maker import INTERMEDIATE, NOW, make
 from tests.certificates.rows import add_tenant, bundle_of, move_claim
+from tests.storage.posted import posted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from router.certificates.bundle import Bundle
@@ -50,15 +51,10 @@ class Watch:
         await self.expiry.look()
         return sorted((Counter(await self._sent()) - before).elements())
 
-    async def facts(self, recipient: str) -> dict[str, str | int]:
+    async def facts(self, recipient: str) -> Mapping[str, str | int]:
         """What the latest mail to somebody tells."""
-        statement = select(outbox).where(outbox.c.recipient == recipient).order_by(outbox.c.created_at.desc())
-        async with self.database.read() as connection:
-            row = (await connection.execute(statement)).mappings().first()
-        assert row is not None
-        opened = SEALER.open(row["sealed_facts"], identity=identity_of(row["id"]))
-        facts: dict[str, str | int] = json.loads(opened)
-        return facts
+        mails = await posted(self.database, SEALER)
+        return [mail.facts for mail in mails if mail.recipient == recipient][-1]
 
     async def _sent(self) -> list[tuple[str, str]]:
         async with self.database.read() as connection:

@@ -90,7 +90,7 @@ async def test_servers_that_do_not_answer_are_told_from_those_that_know_nothing(
     tmp_path: Path, server: NameServer, how: str
 ) -> None:
     """After SERVFAIL, or nothing, nobody can tell whether the name exists; a lost question is sent again."""
-    impatient = Machine(tmp_path, server, patience=0.4)
+    impatient = Machine(tmp_path, server, patience=1.0)
     server.records["erp.example."] = ["A 192.0.2.1 60"]
     getattr(server, how).add("erp.example.")
     assert await impatient.refusal("erp.example") == "name_unanswered"

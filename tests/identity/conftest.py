@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,14 +26,15 @@ from router.identity.users import Users
 from router.observe.tasks import Tasks
 from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed, PollBell
-from router.storage.outbox import Outbox, identity_of
-from router.storage.schema import audit, changes, outbox, tenants
+from router.storage.outbox import Outbox
+from router.storage.schema import audit, changes, tenants
 from router.storage.sealing import Sealer
 from tests.clock import Clock
+from tests.storage.posted import posted
 from tests.storage.tenant_row import add_tenants, tenant_row
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from router.identity.session import Session
     from router.identity.tenant_facts import TenantFacts
@@ -82,7 +82,7 @@ class Letter:
     kind: str
     recipient: str
     language: str
-    facts: dict[str, str | int]
+    facts: Mapping[str, str | int]
 
     @property
     def token(self) -> str:
@@ -133,12 +133,8 @@ class Worker:
     async def mails(self) -> list[Letter]:
         """Open every mail in the outbox, the oldest first, once all errands are done."""
         await self.errands.settled()
-        async with self.database.read() as connection:
-            rows = (await connection.execute(select(outbox).order_by(outbox.c.created_at))).all()
-        return [
-            Letter(row.kind, row.recipient, row.language, json.loads(_opened(row.id, row.sealed_facts)))
-            for row in rows
-        ]
+        mails = await posted(self.database, _SEALER)
+        return [Letter(mail.kind, mail.recipient, mail.language, mail.facts) for mail in mails]
 
     async def mail(self, kind: str) -> Letter:
         """Open the latest mail of a kind, written down since the clock was moved last."""
@@ -165,10 +161,6 @@ class Worker:
             last = await connection.scalar(select(func.max(changes.c.sequence)))
         async with asyncio.timeout(20):
             await self.feed.caught_up(last or 0)
-
-
-def _opened(mail_id: str, sealed: bytes) -> bytes:
-    return _SEALER.open(sealed, identity=identity_of(mail_id))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from router.mail.smtp import MailServer, SmtpTransport
 from router.observe.tasks import Tasks
 from router.storage.changes import ChangeFeed, PollBell
 from router.storage.outbox import Mail, Outbox
-from router.storage.schema import outbox
+from router.storage.schema import changes, outbox
 from router.storage.sealing import Sealer
 from tests.clock import Clock
 from tests.storage.tenant_row import add_tenants, tenant_row
@@ -66,8 +66,8 @@ class Office:
         mail = Mail("tnt_1", "reset", recipient, "en", {"link": LINK})
         async with self.database.write() as connection:
             assert await Outbox(SEALER).post(connection, mail, self.clock())
-            newest = select(outbox.c.id).where(outbox.c.recipient == recipient)
-            return str(await connection.scalar(newest.order_by(outbox.c.created_at.desc()).limit(1)))
+            announced = select(changes.c.key).where(changes.c.kind == "mail")
+            return str(await connection.scalar(announced.order_by(changes.c.sequence.desc()).limit(1)))
 
     async def row(self, mail_id: str) -> Any:  # noqa: ANN401 - a row has what columns it has
         """Read all that is stored of a mail."""

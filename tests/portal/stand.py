@@ -6,7 +6,6 @@ headers, is played by :class:`Browser`.
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -45,12 +44,13 @@ from router.storage.cache import MemoryCache
 from router.storage.changes import ChangeFeed
 from router.storage.database import Database
 from router.storage.migrate import migrate
-from router.storage.outbox import Mail, Outbox, identity_of
-from router.storage.schema import changes, outbox
+from router.storage.outbox import Mail, Outbox
+from router.storage.schema import changes
 from router.storage.sealing import Sealer
 from router.tenants.directory import Directory
 from router.tenants.form import TenantForm
 from router.tenants.registry import Registry
+from tests.storage.posted import posted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -122,18 +122,7 @@ class Stand:
     async def mails(self) -> list[Mail]:
         """Read what is to be sent, the first first, once nothing is under way."""
         await self.errands.settled()
-        async with self.database.read() as connection:
-            rows = (await connection.execute(select(outbox).order_by(outbox.c.created_at))).mappings().all()
-        return [
-            Mail(
-                row["tenant_id"],
-                row["kind"],
-                row["recipient"],
-                row["language"],
-                json.loads(self.sealer.open(row["sealed_facts"], identity=identity_of(row["id"]))),
-            )
-            for row in rows
-        ]
+        return await posted(self.database, self.sealer)
 
     async def mailed(self, kind: str, recipient: str) -> str:
         """Read the token in the one mail of a kind to somebody."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import select
 
 from router.hostname import Hostname
 from router.storage.bell import PollBell
 from router.storage.notices import Notices
-from router.storage.outbox import Outbox, identity_of
-from router.storage.schema import audit, claims, outbox
+from router.storage.outbox import Outbox
+from router.storage.schema import audit, claims
 from router.storage.sealing import Sealer
 from router.tenants.branding import BrandingForm
 from router.tenants.checks import Checks
@@ -21,9 +20,11 @@ from router.tenants.form import TenantForm
 from router.tenants.registry import Registry
 from router.tenants.rows import find_claims
 from router.tenants.verify import Verifier
+from tests.storage.posted import posted
 
 if TYPE_CHECKING:
     from router.storage.database import Database
+    from router.storage.outbox import Mail
     from router.tenants.claims import Claim
     from tests.edge.name_server import NameServer
 
@@ -35,23 +36,14 @@ DAY = 86_400
 
 
 @dataclass
-class Posted:
-    """A mail in the outbox, opened."""
-
-    recipient: str
-    kind: str
-    language: str
-    facts: dict[str, str | int]
-
-
-@dataclass
 class Platform:
-    """All that claims go through, by one clock; ``luck`` is even."""
+    """All that claims go through, by one clock; ``luck`` is even, ``patience`` is a look's, in seconds."""
 
     database: Database
     dns: NameServer
     now: float = START
     operators: str | None = OPERATORS
+    patience: float = 60.0
     sealer: Sealer = field(default_factory=lambda: Sealer([bytes(32)]))
 
     def __post_init__(self) -> None:
@@ -64,7 +56,7 @@ class Platform:
         self.checks = Checks(
             self.database,
             bell,
-            Verifier([self.dns.address], patience=2.0),
+            Verifier([self.dns.address], patience=self.patience),
             notices,
             platform_domain=PLATFORM,
             clock=self.clock,
@@ -84,6 +76,12 @@ class Platform:
         )
         await self.registry.add(slug, form, actor="test")
         return await self.claim(slug, host)
+
+    async def add_proved(self, slug: str, *, by: Literal["cname", "txt"]) -> None:
+        """Make a tenant whose claim to the hostname its record proves."""
+        await self.add(slug)
+        await (self.publish_cname(slug) if by == "cname" else self.publish_txt(slug))
+        await self.check(slug)
 
     async def claim(self, slug: str, host: str = HOST) -> Claim:
         """Read a tenant's claim as it is."""
@@ -110,19 +108,9 @@ class Platform:
         await self.checks.check((await self.claim(slug, host)).id)
         return await self.claim(slug, host)
 
-    async def mails(self) -> list[Posted]:
+    async def mails(self) -> list[Mail]:
         """Open every mail in the outbox, the oldest first."""
-        async with self.database.read() as connection:
-            rows = (await connection.execute(select(outbox).order_by(outbox.c.created_at))).mappings().all()
-        opened = [
-            Posted(
-                row["recipient"],
-                row["kind"],
-                row["language"],
-                json.loads(self.sealer.open(row["sealed_facts"], identity=identity_of(row["id"]))),
-            )
-            for row in rows
-        ]
+        opened = await posted(self.database, self.sealer)
         return sorted(opened, key=lambda mail: (mail.facts["at"], mail.kind, mail.recipient))
 
     async def news(self) -> list[tuple[str, str]]:

@@ -71,9 +71,7 @@ async def test_a_claim_becomes_active_by_its_cname(platform: Platform) -> None:
 
 async def test_a_check_that_finds_nothing_new_tells_nobody(platform: Platform) -> None:
     """No worker forgets anything, and the audit is not filled, while all is as it was."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     before = await sequence(platform)
     for _ in range(3):
         platform.now += 4 * 3600
@@ -86,9 +84,7 @@ async def test_a_check_that_finds_nothing_new_tells_nobody(platform: Platform) -
 
 async def test_lost_proof_serves_seven_days_with_notices_and_is_released(platform: Platform) -> None:
     """By the clock alone: told at once, with four days and with one day left, and at the end."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     platform.dns.records.clear()
     platform.now = lost = START + 4 * 3600
     while (claim := await platform.claim("acme")).next_check_at is not None:
@@ -108,9 +104,7 @@ async def test_lost_proof_serves_seven_days_with_notices_and_is_released(platfor
 
 async def test_proof_that_comes_back_is_kept(platform: Platform) -> None:
     """A record that was deleted by mistake costs nothing but a mail."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     platform.dns.records.clear()
     assert (await platform.check("acme")).state is ClaimState.MOVED
     platform.now += 3 * DAY
@@ -122,9 +116,7 @@ async def test_proof_that_comes_back_is_kept(platform: Platform) -> None:
 
 async def test_failing_name_servers_take_nothing_away(platform: Platform) -> None:
     """A month of SERVFAIL leaves an active hostname active; a lost one is not released in it."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     platform.dns.failing.update({f"{HOST}.", f"_portal-challenge.{HOST}."})
     platform.now += 30 * DAY
     claim = await platform.check("acme")
@@ -140,9 +132,7 @@ async def test_failing_name_servers_take_nothing_away(platform: Platform) -> Non
 
 async def test_a_newcomer_with_proof_displaces_a_holder_without(platform: Platform) -> None:
     """The CNAME was changed to the newcomer's target: both are told, and the hostname is the newcomer's."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     await platform.add("globex")
     assert (await platform.check("globex")).code == "cname_other_target"
     await platform.publish_cname("globex")
@@ -164,22 +154,16 @@ async def test_a_newcomer_with_proof_displaces_a_holder_without(platform: Platfo
 
 async def test_a_lost_holder_is_displaced_at_once(platform: Platform) -> None:
     """The seven days are for its own tenant's mistakes, and end when another one proves the hostname."""
-    await platform.add("acme")
-    await platform.publish_txt("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="txt")
     platform.dns.records.clear()
     await platform.check("acme")
-    await platform.add("globex")
-    await platform.publish_txt("globex")
-    await platform.check("globex")
+    await platform.add_proved("globex", by="txt")
     assert await holder(platform) == "globex"
 
 
 async def test_a_holder_with_proof_stays(platform: Platform) -> None:
     """Both have a TXT record: the newcomer waits, and gets the hostname when the other record is gone."""
-    await platform.add("acme")
-    await platform.publish_txt("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="txt")
     await platform.add("globex")
     await platform.publish_txt("globex")
     claim = await platform.check("globex")
@@ -212,9 +196,7 @@ async def test_an_operators_word_stands_against_a_newcomers_proof(platform: Plat
 
 async def test_while_the_holders_proof_cannot_be_read_it_stays(platform: Platform) -> None:
     """A newcomer's CNAME takes nothing from a holder whose TXT record could not be asked for."""
-    await platform.add("acme")
-    await platform.publish_txt("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="txt")
     await platform.add("globex")
     await platform.publish_cname("globex")
     platform.dns.failing.add(f"_portal-challenge.{HOST}.")
@@ -224,9 +206,7 @@ async def test_while_the_holders_proof_cannot_be_read_it_stays(platform: Platfor
 
 async def test_the_former_hostname_serves_until_the_new_one_is_proved(platform: Platform) -> None:
     """A change of address has no gap, and leaves nothing behind."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     new = "konto.acme.example"
     await platform.registry.change("acme", TenantForm(external_domain=new), actor="ada")
     await platform.check("acme", new)
@@ -291,6 +271,8 @@ async def test_a_strangers_dns_is_kept_as_text(platform: Platform) -> None:
 
 async def test_an_ask_in_the_middle_of_a_check_is_not_lost(platform: Platform) -> None:
     """Whoever asks while the DNS is being asked is looked for again afterwards."""
+    platform.patience = 2.0
+    platform.__post_init__()
     claim = await platform.add("acme")
     platform.dns.silent.add(f"A {HOST}.")
     checking = asyncio.gather(platform.checks.check(claim.id))

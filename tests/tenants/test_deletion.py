@@ -65,9 +65,7 @@ async def test_its_short_name_is_nobodys_by_itself(platform: Platform) -> None:
 
 async def test_a_record_that_still_points_at_it_proves_nothing(platform: Platform) -> None:
     """Whoever claims the hostname next needs a record of its own (THREATS 27)."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     await platform.registry.delete("acme", actor="ada")
     await platform.add("mallory")
     claim = await platform.check("mallory")
@@ -76,9 +74,7 @@ async def test_a_record_that_still_points_at_it_proves_nothing(platform: Platfor
 
 async def test_who_waited_for_its_hostname_is_checked_at_once(platform: Platform) -> None:
     """A tenant in conflict need not wait for the next round."""
-    await platform.add("acme")
-    await platform.publish_txt("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="txt")
     await platform.add("globex")
     await platform.publish_txt("globex")
     assert (await platform.check("globex")).state is ClaimState.CONFLICT

@@ -123,9 +123,7 @@ async def test_giving_up_and_deleting_are_told(platform: Platform) -> None:
 async def test_who_proves_it_takes_it_and_both_are_told(platform: Platform) -> None:
     """The one whose proof is gone loses it to the one who has proof; that one may have been in conflict."""
     await listen(platform.database)
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     await platform.add("globex")
     platform.now += 60
     await platform.publish_txt("globex")

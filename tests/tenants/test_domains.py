@@ -60,9 +60,7 @@ async def test_what_was_vouched_for_may_be_looked_at_too(platform: Platform) -> 
 
 async def test_vouching_for_what_was_proved_keeps_it(platform: Platform) -> None:
     """The record may go afterwards."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     claim = await platform.registry.activate_domain(HOST, reason="by phone", actor="ada")
     assert (claim.proof, claim.next_check_at) == ("operator", None)
     platform.dns.records.clear()
@@ -71,9 +69,7 @@ async def test_vouching_for_what_was_proved_keeps_it(platform: Platform) -> None
 
 async def test_what_is_given_up_answers_no_more(platform: Platform) -> None:
     """At once, audited, and told of afterwards; the customers' address is the platform's again."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     assert await serves(platform)
     standing = await platform.domains.release(HOST, actor="ada")
     assert standing.claim.state is ClaimState.RELEASED
@@ -109,9 +105,7 @@ async def test_blocked_is_blocked_until_it_is_not(platform: Platform) -> None:
 
 async def test_suspended_is_held_and_silent(platform: Platform) -> None:
     """Nobody is served there, and nobody else gets it, proof or not; resumed, it is looked at at once."""
-    await platform.add("acme")
-    await platform.publish_cname("acme")
-    await platform.check("acme")
+    await platform.add_proved("acme", by="cname")
     await platform.domains.suspend(HOST, reason="A report", actor="ada")
     assert not await serves(platform)
     await platform.add("globex")

@@ -119,7 +119,7 @@ async def test_no_other_answer_is_success(office: Office, status: int) -> None:
 
 async def test_a_silent_receiver_is_left_and_keeps_nobody_waiting(office: Office) -> None:
     """After its time it is tried later; meanwhile others get theirs."""
-    async with receiving() as silent, receiving() as other, office.delivering(timeout=0.5):
+    async with receiving() as silent, receiving() as other, office.delivering(timeout=2):
         silent.answering = never()
         await _hooked(office, silent)
         _, globexs = await office.webhooks.add("tnt_2", other.url, ["*"], actor="test")
@@ -145,7 +145,7 @@ async def test_a_slow_and_endless_body_changes_nothing(office: Office) -> None:
         await asyncio.Event().wait()
         return response
 
-    async with receiving() as receiver, office.delivering(timeout=5):
+    async with receiving() as receiver, office.delivering():
         receiver.answering = endless
         await _hooked(office, receiver)
         await office.happen()
