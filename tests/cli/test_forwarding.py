@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from router.cli.output import Exit
-from router.hostname import Hostname
-from router.storage.bell import SqliteBell
-from router.storage.changes import ChangeFeed
-from router.storage.database import Database
-from router.tenants.directory import Directory
+from tests.cli.beside import known_around
 from tests.cli.conftest import ACME
 
 if TYPE_CHECKING:
@@ -197,25 +192,7 @@ def test_sockets_are_a_setting(acme: Shell, monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_running_router_forwards_by_it_at_once(acme: Shell) -> None:
     """Another process switches maintenance on; a worker's directory, which knew better, hears of it."""
-    url = f"sqlite:///{acme.folder}/data/router.db"
-    database, bell = Database(url), SqliteBell(url)
-    feed = ChangeFeed(database, bell)
-    directory = Directory(database, None, feed)
-    address = Hostname.parse("acme.portal.example")
-    async with asyncio.TaskGroup() as group:
-        tail = group.create_task(feed.run())
-        known = await directory.find(address)
-        assert known is not None
-        assert not known.forwarding.maintenance
-        ran = await asyncio.to_thread(acme.process, *SET, "--maintenance", "--answer-field", "X-A: b")
-        assert (ran.code, ran.err) == (Exit.OK, "")
-        async with asyncio.timeout(20):
-            await feed.caught_up(feed.position + 1 if directory.peek(address) is known else feed.position)
-        found = await directory.find(address)
-        assert found is not None
-        assert found.forwarding.maintenance
-        assert found.forwarding.answer_fields == (("X-A", "b"),)
-        tail.cancel()
-    await directory.close()
-    await bell.close()
-    await database.close()
+    before, after = await known_around(acme, *SET, "--maintenance", "--answer-field", "X-A: b")
+    assert not before.forwarding.maintenance
+    assert after.forwarding.maintenance
+    assert after.forwarding.answer_fields == (("X-A", "b"),)

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.cli.output import Exit
-from router.hostname import Hostname
 from router.identity.passwords import Passwords
 from router.identity.users import Users
-from router.storage.bell import PollBell, SqliteBell
-from router.storage.changes import ChangeFeed
+from router.storage.bell import PollBell
 from router.storage.database import Database
-from router.tenants.directory import Directory
+from tests.cli.beside import known_around
 from tests.cli.conftest import ACME
 
 if TYPE_CHECKING:
@@ -224,26 +222,8 @@ def test_without_a_terminal_the_password_has_to_be_piped(acme: Shell) -> None:
 
 async def test_a_change_takes_effect_in_a_running_router(acme: Shell) -> None:
     """Another process writes; a worker's directory, which knew better, answers anew at once."""
-    url = f"sqlite:///{acme.folder}/data/router.db"
-    database, bell = Database(url), SqliteBell(url)
-    feed = ChangeFeed(database, bell)
-    directory = Directory(database, None, feed)
-    address = Hostname.parse("acme.portal.example")
-    async with asyncio.TaskGroup() as group:
-        tail = group.create_task(feed.run())
-        known = await directory.find(address)
-        assert known is not None
-        ran = await asyncio.to_thread(acme.process, "tenant", "set", "acme", "--name", "Acme")
-        assert ran.code == Exit.OK
-        async with asyncio.timeout(20):
-            await feed.caught_up(feed.position + 1 if directory.peek(address) is known else feed.position)
-        found = await directory.find(address)
-        assert found is not None
-        assert found.branding.name == "Acme"
-        tail.cancel()
-    await directory.close()
-    await bell.close()
-    await database.close()
+    _, after = await known_around(acme, "tenant", "set", "acme", "--name", "Acme")
+    assert after.branding.name == "Acme"
 
 
 @pytest.mark.parametrize("command", [("tenant", "show", "acme"), ("tenant", "list")], ids=" ".join)

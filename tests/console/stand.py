@@ -32,6 +32,7 @@ from router.console.inquiry import Certificates, Explainer, Inquiry
 from router.console.operator_sessions import OperatorSessions
 from router.console.operator_sign_in import OperatorSignIn
 from router.console.operators import Operators
+from router.console.scopes import SCOPES_OF, Role
 from router.console.token_finder import TokenFinder
 from router.console.tokens import Tokens
 from router.console.use_cases import UseCases
@@ -132,6 +133,10 @@ class Stand:
         owner = tenant.id if tenant is not None else None
         secret, _ = await self.tokens.add(name, scopes or BOTH, days=days, tenant_id=owner, actor="test")
         return secret
+
+    async def call_as(self, role: Role, tenant: Tenant | None = None) -> None:
+        """Have an operator call from now on: the platform's, or a tenant's own."""
+        self.billing.token = await self.new_token(tenant, *SCOPES_OF[role])
 
     async def settled(self) -> None:
         """Wait until this worker has heard of everything that was written."""
@@ -243,7 +248,7 @@ async def _open_stand(
     budgets = Budgets(MemoryCache(), clock=clock)
     idempotency = Idempotency(database, clock=clock)
     sessions = Sessions(database, None, bell, feed, clock=clock)
-    operators = Operators(database, clock=clock)
+    operators = Operators(database, bell, clock=clock)
     operator_sessions = OperatorSessions(database, clock=clock)
     throttle = Throttle(MemoryCache(), operator_sessions.addresses)
     outward = Tasks()
@@ -340,7 +345,7 @@ async def _open_stand(
 
 def _domains(database: Database, bell: PollBell, dns: NameServer) -> Domains:
     notices = Notices(Outbox(Sealer([KEY])), "operators@portal.example")
-    verifier = Verifier([dns.address], patience=2.0)
+    verifier = Verifier([dns.address], patience=60)
     checks = Checks(database, bell, verifier, notices, platform_domain=PLATFORM)
     return Domains(database, bell, checks, platform_domain=PLATFORM)
 

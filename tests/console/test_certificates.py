@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from router.console.scopes import SCOPES_OF, Role, Scope
+from router.console.scopes import Role, Scope
 from tests.certificates.maker import INTERMEDIATE, Made, make, pem_key
 
 if TYPE_CHECKING:
@@ -24,13 +24,8 @@ WILDCARD = make("*.portal.example", issuer=INTERMEDIATE, slot=13)
 @pytest.fixture
 async def stand(stand: Stand) -> Stand:
     """Acme's own operator calls."""
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     return stand
-
-
-async def as_platform(stand: Stand) -> None:
-    """Have a platform operator call."""
-    stand.billing.token = await stand.new_token(None, *SCOPES_OF[Role.PLATFORM_OPERATOR])
 
 
 def pem(made: Made, **more: str) -> dict[str, str]:
@@ -166,7 +161,7 @@ async def test_the_platforms_own(stand: Stand) -> None:
     """Under a path of their own, for nobody who is bound to a tenant."""
     answer = await stand.billing.call("POST", "certificates", pem(WILDCARD))
     assert (answer.status, answer.code) == (403, "insufficient_scope")
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     made = await stand.billing.call("POST", "certificates", pem(WILDCARD))
     assert (made.status, made.data["names"]) == (201, ["*.portal.example"])
     assert len((await stand.billing.call("GET", "certificates")).data["items"]) == 1
@@ -176,17 +171,17 @@ async def test_the_platforms_own(stand: Stand) -> None:
 
 async def test_another_owners_certificate_is_not_there(stand: Stand) -> None:
     """Not by its id below one's own tenant, whoever it belongs to; nor below the platform's."""
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     leaf = make("globex.portal.example", issuer=INTERMEDIATE, slot=31)
     globex = (await stand.billing.call("POST", "tenants/globex/certificates", pem(leaf))).data["id"]
     platforms = (await stand.billing.call("POST", "certificates", pem(WILDCARD))).data["id"]
     assert (await stand.billing.call("GET", f"certificates/{globex}")).status == 404
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     for which in (globex, platforms, "crt_0", "check", "a%00"):
         for method, rest in (("GET", ""), ("GET", "/chain"), ("POST", "/rollback"), ("DELETE", "")):
             answer = await stand.billing.call(method, f"{THEIRS}/{which}{rest}")
             assert answer.status == 404, (method, which, rest)
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     assert (await stand.billing.call("GET", f"tenants/globex/certificates/{globex}")).status == 200
 
 

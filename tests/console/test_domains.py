@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.console.scopes import SCOPES_OF, Role, Scope
+from router.console.scopes import Role, Scope
 
 if TYPE_CHECKING:
     from tests.console.stand import Stand
@@ -19,13 +19,8 @@ ONE = f"{DOMAINS}/{HOST}"
 @pytest.fixture
 async def stand(stand: Stand) -> Stand:
     """Acme's own operator calls."""
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     return stand
-
-
-async def as_platform(stand: Stand) -> None:
-    """Have a platform operator call."""
-    stand.billing.token = await stand.new_token(None, *SCOPES_OF[Role.PLATFORM_OPERATOR])
 
 
 async def test_a_claim_says_which_record_proves_it(stand: Stand) -> None:
@@ -100,7 +95,7 @@ async def test_a_look_tells_what_was_heard(stand: Stand) -> None:
 
 async def test_the_list_goes_on_where_it_ended(stand: Stand) -> None:
     """By hostname; what was given up is not in it."""
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     for host in ("b.acme.example", "a.acme.example", "c.acme.example"):
         await stand.billing.call("POST", DOMAINS, {"hostname": host})
         await stand.billing.call("POST", f"{DOMAINS}/{host}/vouch", {"reason": "Contract 4711"})
@@ -136,7 +131,7 @@ async def test_a_platforms_word_is_no_tenants(stand: Stand, word: str) -> None:
 
 async def test_a_platform_operator_decides(stand: Stand) -> None:
     """Vouching makes it active, without a record; a reason there must be; and all can be taken back."""
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     await stand.billing.call("POST", DOMAINS, {"hostname": HOST})
     steps = [
         ("vouch", "active", "operator"),
@@ -157,10 +152,10 @@ async def test_a_platform_operator_decides(stand: Stand) -> None:
 
 async def test_another_tenants_claim_is_not_there(stand: Stand) -> None:
     """Two may claim one hostname: each is told of its own claim; and by another tenant's path, of nothing."""
-    await as_platform(stand)
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     await stand.billing.call("POST", "tenants/globex/domains", {"hostname": HOST})
     await stand.billing.call("POST", f"tenants/globex/domains/{HOST}/vouch", {"reason": "Contract"})
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     for method, path in (("GET", ONE), ("POST", f"{ONE}/check"), ("DELETE", ONE)):
         answer = await stand.billing.call(method, path)
         assert (answer.status, answer.code) == (404, "claim_not_found")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from router.console.attention import MOST
-from router.console.scopes import SCOPES_OF, Role
+from router.console.scopes import Role
 from router.observe.traffic import Traffic
 from router.storage.schema import claims, outbox, webhooks
 from router.storage.traffic import TrafficLog
@@ -30,7 +30,7 @@ HOST = "billing.acme.example"
 @pytest.fixture
 async def stand(stand: Stand) -> Stand:
     """A platform operator calls."""
-    stand.billing.token = await stand.new_token(None, *SCOPES_OF[Role.PLATFORM_OPERATOR])
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     return stand
 
 
@@ -129,7 +129,7 @@ async def test_a_question_is_judged(stand: Stand, query: str, expected: dict[str
 @pytest.mark.parametrize("path", ["explain?host=acme.portal.example", "attention"])
 async def test_nobody_who_is_bound_to_a_tenant(stand: Stand, path: str) -> None:
     """Asks for the platform."""
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     answer = await stand.billing.call("GET", path)
     assert (answer.status, answer.code) == (403, "insufficient_scope")
 

@@ -26,13 +26,8 @@ WISH: dict[str, Any] = {
 @pytest.fixture
 async def stand(stand: Stand) -> Stand:
     """Who calls may do everything, to every tenant."""
-    stand.billing.token = await stand.new_token(None, *SCOPES_OF[Role.PLATFORM_OPERATOR])
+    await stand.call_as(Role.PLATFORM_OPERATOR)
     return stand
-
-
-async def as_tenant(stand: Stand) -> None:
-    """Have Acme's own operator call."""
-    stand.billing.token = await stand.new_token(stand.acme, *SCOPES_OF[Role.TENANT_OPERATOR])
 
 
 def faults(answer: Any) -> dict[str, str]:  # noqa: ANN401 - an answer
@@ -278,14 +273,14 @@ async def test_what_is_the_platforms_is_not_a_tenants(
     stand: Stand, method: str, path: str, body: object
 ) -> None:
     """Its own operator neither adds, suspends nor deletes it, nor changes the limit it is kept within."""
-    await as_tenant(stand)
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     answer = await stand.billing.call(method, path, body, version="*")
     assert (answer.status, answer.code) == (403, "insufficient_scope")
 
 
 async def test_what_is_a_tenants_is_its_own(stand: Stand) -> None:
     """Its operator changes its settings; the limit may be said as it is."""
-    await as_tenant(stand)
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     change = {"name": "Ours", "upstreams": ["http://127.0.0.1:7"], "forwarding": {"requests_per_second": 0}}
     answer = await stand.billing.call("PATCH", "tenants/acme", change, version=1)
     assert (answer.status, answer.data["name"]) == (200, "Ours")
@@ -293,7 +288,7 @@ async def test_what_is_a_tenants_is_its_own(stand: Stand) -> None:
 
 async def test_another_tenant_is_not_there(stand: Stand) -> None:
     """Neither in the list, nor by name, nor to be changed: as one that never was."""
-    await as_tenant(stand)
+    await stand.call_as(Role.TENANT_OPERATOR, stand.acme)
     found = (await stand.billing.call("GET", "tenants?search=o")).data["items"]
     assert [each["portal_address"] for each in found] == []
     assert len((await stand.billing.call("GET", "tenants")).data["items"]) == 1

@@ -14,24 +14,14 @@ from router.console.api.idempotency import KEPT
 from router.console.api.openapi import codes_of
 from router.console.budgets import CALLS
 from router.console.scopes import PLATFORMS_OWN, Scope
-from tests.console.stand import Stand, open_stand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from router.storage.database import Database
+    from tests.console.stand import Stand
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 ADA, BOB = ("ada@initech.test", "C-1"), ("bob@initech.test", "C-2")
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def stand(database: Database) -> AsyncIterator[Stand]:
-    """An API of real parts."""
-    async with open_stand(database) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -15,23 +15,13 @@ from router.console.api.invoice_lines import InvoiceLine, InvoiceLineQuestion
 from router.console.application import MAX_BODY
 from router.console.budgets import CALLS
 from router.identity.invoice_links import LIFE, RENEWED
-from tests.console.stand import Stand, open_stand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from router.storage.database import Database
+    from tests.console.stand import Stand
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backend.md").read_text("utf-8")
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def stand(database: Database) -> AsyncIterator[Stand]:
-    """An API of real parts."""
-    async with open_stand(database) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,21 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import event
 
 from router.errors import BadInput, Conflict, NotFound, Unavailable
 from router.identity.links import LIVES, Link
 from router.identity.sign_in import WRONG, Refused
 from router.identity.user import User
 from tests.identity.conftest import ADDRESS, GOOD
+from tests.storage.statements import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from tests.clock import Clock
     from tests.identity.conftest import Worker
@@ -160,28 +159,13 @@ async def test_unknown_address_is_not_written_to(worker: Worker) -> None:
     assert await worker.mails() == []
 
 
-@contextmanager
-def _statements(worker: Worker) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    engine = worker.database._engine.sync_engine  # noqa: SLF001 - what the claim is about
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
 async def test_the_answer_costs_the_same_whoever_is_known(worker: Worker) -> None:
     """Before the answer, the same statements are made and nothing is hashed, for known, unknown, disabled."""
     disabled = await worker.users.add("tnt_1", "joe@acme.test", "C-2", GOOD, actor="test")
     await worker.users.disable(disabled.id, actor="test")
     made = []
     for email in (MARY, "nobody@acme.test", "joe@acme.test"):
-        with _statements(worker) as seen:
+        with statements(worker.database) as seen:
             assert await _forgot(worker, email) is None
             made.append(
                 [statement for statement in seen if "FROM tenants" in statement or "users" in statement]
@@ -236,7 +220,7 @@ async def _asked_six_times(worker: Worker, email: str) -> list[tuple[Refused | N
     """Ask from the owner's own network: what was answered, and how many statements that took."""
     made = []
     for _ in range(6):
-        with _statements(worker) as seen:
+        with statements(worker.database) as seen:
             answer = await _forgot(worker, email)
         told = answer and replace(answer, sentence="", retry_after=None)  # windows are staggered by account
         made.append((told, sum("FROM tenants" in each or "users" in each for each in seen)))

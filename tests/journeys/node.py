@@ -135,6 +135,14 @@ class Node:
         with self.trust.wrap_socket(raw, server_hostname=name, suppress_ragged_eofs=False) as secured:
             yield Client(secured)
 
+    def hello(self, server_name: str | None = None) -> bytes:
+        """Write the ClientHello with which a handshake begins."""
+        outgoing = ssl.MemoryBIO()
+        tls = self.trust.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name or self.host)
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        return outgoing.read()
+
     def get(self, path: str = "/", *extra: bytes, host: str | None = None, signed_in: bool = True) -> bytes:
         """Write a GET as a browser would."""
         lines = [f"GET {path} HTTP/1.1\r\nHost: {host or self.host}\r\n".encode()]

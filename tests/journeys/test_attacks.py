@@ -6,10 +6,9 @@ import asyncio
 import os
 import resource
 import socket
-import ssl
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,20 +73,11 @@ def test_a_broken_upload_ends_the_upstream_s_work_too(node: Node, upstream: Reco
     assert ended.wait(PATIENCE)
 
 
-def _hello(name: str) -> bytes:
-    """A real ClientHello."""
-    outgoing = ssl.MemoryBIO()
-    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
-    with suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
-
-
 def test_silence_after_the_hello_keeps_nobody_waiting(node: Node) -> None:
     """Two addresses with a thousand handshakes begun and left alone do not hold up a third one's."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    door, hello = ("127.0.0.1", node.ports[Door.HTTPS]), _hello(node.host)
+    door, hello = ("127.0.0.1", node.ports[Door.HTTPS]), node.hello()
     with ExitStack() as silent:
         silent.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         sources = [(f"127.0.0.{2 + number % 2}", 0) for number in range(1_050)]

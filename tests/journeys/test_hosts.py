@@ -244,14 +244,6 @@ def test_backends_see_one_spelling_of_a_host(node: Node, upstream: RecordingUpst
 # -- TLS ------------------------------------------------------------------------------------------------
 
 
-def _client_hello(node: Node, server_name: str) -> bytes:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = node.trust.wrap_bio(incoming, outgoing, server_hostname=server_name)
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
-
-
 def _answer_to(node: Node, octets: bytes) -> bytes:
     """All that comes back on the HTTPS port before it closes the connection."""
     with socket.create_connection(("127.0.0.1", node.ports[Door.HTTPS]), timeout=PATIENCE) as raw:
@@ -267,7 +259,7 @@ def _answer_to(node: Node, octets: bytes) -> bytes:
 )
 def test_an_unknown_server_name_gets_an_alert(node: Node, name: str) -> None:
     """No certificate of anybody's is shown: the alert unrecognized_name, then the end."""
-    assert _answer_to(node, _client_hello(node, name)) == bytes.fromhex("15030300020270")
+    assert _answer_to(node, node.hello(name)) == bytes.fromhex("15030300020270")
 
 
 @pytest.mark.parametrize(
@@ -288,7 +280,7 @@ def test_what_is_no_hello_gets_an_alert(node: Node, octets: bytes) -> None:
 
 def test_a_hello_in_many_pieces_is_one_hello(node: Node) -> None:
     """A ClientHello that trickles in is answered like one that comes at once."""
-    hello = _client_hello(node, "unknown.example")
+    hello = node.hello("unknown.example")
     with socket.create_connection(("127.0.0.1", node.ports[Door.HTTPS]), timeout=PATIENCE) as raw:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for octet in hello:
@@ -326,7 +318,7 @@ def test_a_tls_session_is_resumed_at_its_own_tenant_only(node: Node, version: ss
 @pytest.mark.parametrize("minor", [1, 2], ids=["TLS 1.0", "TLS 1.1"])
 def test_old_tls_is_refused(node: Node, minor: int) -> None:
     """TLS 1.0 and 1.1 end before any certificate is shown."""
-    hello = bytearray(_client_hello(node, node.host))
+    hello = bytearray(node.hello())
     hello[9:11] = bytes([3, minor])  # the version asked for (RFC 5246 section 7.4.1.2)
     at = hello.index(bytes.fromhex("002b")) + 1  # supported_versions, which would overrule it
     hello[at] = 0xFA

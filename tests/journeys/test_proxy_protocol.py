@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -132,19 +131,11 @@ def test_a_header_may_come_in_pieces(behind: Node, upstream: RecordingUpstream, 
 
 def _told(node: Node, door: Door, source: str, header: bytes) -> bytes:
     """All that is said to whoever says ``header``, and then begins as a client would."""
-    rest = _hello(node) if door is Door.HTTPS else node.get()
+    rest = node.hello() if door is Door.HTTPS else node.get()
     address = ("127.0.0.1", node.ports[door])
     with socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0)) as raw:
         raw.sendall(header + rest)
         return Client(raw).read_to_end()
-
-
-def _hello(node: Node) -> bytes:
-    outgoing = ssl.MemoryBIO()
-    tls = node.trust.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=node.host)
-    with suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
 
 
 _NO_TLS, _NO_HTTP = re.compile(rb"(\x15.*)?", re.DOTALL), re.compile(rb"(HTTP/1.1 (400|501) .*)?", re.DOTALL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from tests.journeys.upstream import Conversation, RecordingUpstream
 
 _CUT_WITHIN = 20.0
+_ENOUGH = 6  # visits, for a median
 """Seconds: the timeouts of this node are 1, a sweep may be late by as much, and this machine slow."""
 
 _LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"x" * 8_000_000
@@ -57,20 +57,12 @@ def impatient(
         yield running
 
 
-def _hello(node: Node) -> bytes:
-    outgoing = ssl.MemoryBIO()
-    tls = node.trust.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=node.host)
-    with suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
-
-
 def _raw(octets: bytes, door: Door = Door.HTTPS) -> Callable[[Node], Ending]:
     """Connect without TLS, say this much, and wait."""
 
     def wait(node: Node) -> Ending:
         with socket.create_connection(("127.0.0.1", node.ports[door]), timeout=PATIENCE) as sock:
-            sock.sendall(_hello(node)[: len(octets)] if octets == b"?" * len(octets) else octets)
+            sock.sendall(node.hello()[: len(octets)] if octets == b"?" * len(octets) else octets)
             return _wait_for_end(Client(sock))
 
     return wait
@@ -97,7 +89,7 @@ def _wait_for_end(client: Client) -> Ending:
 
 def _stall_in_handshake(node: Node) -> Ending:
     with socket.create_connection(("127.0.0.1", node.ports[Door.HTTPS]), timeout=PATIENCE) as sock:
-        sock.sendall(_hello(node))
+        sock.sendall(node.hello())
         return _wait_for_end(Client(sock))
 
 
@@ -165,8 +157,8 @@ def siege(impatient: Node, _listening_upstream: RecordingUpstream) -> Siege:
     _listening_upstream.begin_anew(answer)
     with ThreadPoolExecutor(len(_SLOW)) as pool:
         coming = {name: pool.submit(visit, impatient) for name, visit in _SLOW.items()}
-        waits = []
-        while not all(future.done() for future in coming.values()):
+        waits: list[float] = []
+        while len(waits) < _ENOUGH or not all(future.done() for future in coming.values()):
             began = time.monotonic()
             with impatient.connect() as client:
                 assert client.ask(impatient.get("/")).body == b"ok"
@@ -191,7 +183,7 @@ def test_a_slow_client_is_cut(siege: Siege, name: str) -> None:
 
 def test_others_are_served_meanwhile(siege: Siege) -> None:
     """A client that behaves gets its answers, over new connections, in no time."""
-    assert len(siege.waits) > 5
+    assert len(siege.waits) >= _ENOUGH
     assert sorted(siege.waits)[len(siege.waits) // 2] < 1.0
 
 
@@ -216,22 +208,26 @@ def test_a_long_answer_outlives_the_idle_timeout(impatient: Node, upstream: Reco
         assert streaming.ended == "closed"
 
 
+_TWELVE = 12
+"""So many seconds are one below: those that a busy machine takes do not count beside them."""
+
+
 @pytest.mark.parametrize(("seconds", "moved", "status"), [(4, 0, 200), (6, 0, 408), (6, 1_200, 200)])
 def test_how_long_a_body_may_stall_is_a_setting(
     upstream: RecordingUpstream, tmp_path: Path, seconds: float, moved: int, status: int
 ) -> None:
-    """Within five seconds it may pause; after them it must have moved at the least rate, 200 a second."""
-    head = b"POST /public HTTP/1.1\r\nHost: acme.portal.example\r\nContent-Length: 2000\r\n\r\n"
-    settings = {"stall_timeout": 5, "min_body_rate": 200}
+    """Within the stall timeout it may pause; after it, it must have moved at the least rate, 200 a second."""
+    head = b"POST /public HTTP/1.1\r\nHost: acme.portal.example\r\nContent-Length: 24000\r\n\r\n"
+    settings = {"stall_timeout": 5 * _TWELVE, "min_body_rate": 200}
     with running_node(tmp_path, upstream.url, **settings) as own, own.connect() as client:
         client.send(head + b"x")
         while b"\r\n\r\nx" not in upstream.seen:
             time.sleep(0.01)
         own.pass_time(0)
-        client.send(b"x" * moved)
-        while upstream.seen.count(b"x" * moved) < 1:
+        client.send(b"x" * (moved * _TWELVE))
+        while upstream.seen.count(b"x" * (moved * _TWELVE)) < 1:
             time.sleep(0.01)
-        own.pass_time(seconds)
+        own.pass_time(seconds * _TWELVE)
         if status == 200:
-            client.send(b"x" * (1_999 - moved))
+            client.send(b"x" * (23_999 - moved * _TWELVE))
         assert client.read_answer().status == status

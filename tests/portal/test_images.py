@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import event
 
 from router.errors import Unavailable
 from router.portal.images import Images
@@ -12,10 +10,10 @@ from router.storage.database import Database
 from router.tenants.branding import BrandingForm
 from router.tenants.form import TenantForm
 from tests.portal.stand import Browser, Stand, serving
+from tests.storage.statements import statements
 from tests.tenants.drawing import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from router.tenants.tenant import Image, Tenant
@@ -36,21 +34,9 @@ async def named(stand: Stand) -> Tenant:
     return (await stand.registry.get("acme")).tenant
 
 
-@contextmanager
-def statements(stand: Stand) -> Iterator[list[str]]:
-    """Collect what the database is asked about pictures."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "FROM images" in statement:
-            seen.append(statement)
-
-    engine = stand.database._engine.sync_engine  # noqa: SLF001 - what the claim is about
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+def of_pictures(asked: list[str]) -> int:
+    """How often the database was asked about pictures."""
+    return sum("FROM images" in statement for statement in asked)
 
 
 async def test_addresses_that_were_made_up_cost_the_database_nothing(stand: Stand) -> None:
@@ -58,13 +44,13 @@ async def test_addresses_that_were_made_up_cost_the_database_nothing(stand: Stan
     await branded(stand, logo=drawn())
     acme, now = await named(stand), [1_000.0]
     images = Images(stand.database, clock=lambda: now[0])
-    with statements(stand) as seen:
+    with statements(stand.database) as asked:
         for turn in range(1_000):
             assert await images._find(acme, f"{turn:016x}") is None  # noqa: SLF001 - what it asks is the claim
-        assert len(seen) == 1
+        assert of_pictures(asked) == 1
         now[0] += 1
         assert await images._find(acme, "0" * 16) is None  # noqa: SLF001 - as above
-        assert len(seen) == 2
+        assert of_pictures(asked) == 2
 
 
 async def test_a_picture_of_before_is_served_on(stand: Stand) -> None:
