@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from router.console.inquiry import Explainer, Inquiry
 from router.edge.answers import Answers
-from router.edge.deadlines import Deadlines
+from router.edge.deadlines import NEAREST, Deadlines
 from router.edge.dial import NAME_SHARE
 from router.edge.foresight import foresee
 from router.edge.house import House
@@ -61,7 +61,8 @@ class Outside:
 
 def join_outside(settings: Settings) -> Outside:
     """Make the ways to upstreams. Raises ``BadSettings`` (a default upstream)."""
-    limits, deadlines, tasks = _limits(settings), Deadlines(), Tasks()
+    limits, tasks = _limits(settings), Tasks()
+    deadlines = Deadlines(nearest=min(limits.shortest_wait, NEAREST))
     names = NameServers(settings.resolvers, patience=settings.connect_timeout * NAME_SHARE)
     resolver = Resolver(names, tasks)
     forbidden = partial(refused, allow_private=settings.allow_private_upstreams)

@@ -43,3 +43,8 @@ class Limits:
 
     upstream_queue: int = 1_024
     """Visits that may wait so; the next is refused at once (503)."""
+
+    @property
+    def shortest_wait(self) -> float:
+        """Seconds; the least that anybody waits for a client or an upstream."""
+        return min(self.head_timeout, self.idle_timeout, self.stall_timeout, self.answer_timeout)

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router.edge.deadlines import NEVER, Deadlines
 from router.observe.tasks import Tasks
@@ -51,6 +53,51 @@ def test_a_deadline_may_be_moved() -> None:
     deadlines.sweep(20.0)
     deadlines.sweep(21.0)
     assert patient.expired == 2
+
+
+WAITS = st.floats(min_value=2.0, max_value=30.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), WAITS | st.just(NEVER)), min_size=1, max_size=60))
+def test_none_is_forgotten_for_being_far(writes: list[tuple[int, float]]) -> None:
+    """Whatever is written when, far or near, expires in the first sweep after its time, and never before."""
+    deadlines = Deadlines(period=0.5, nearest=2.0)
+    everyone = [Patient(NEVER) for _ in range(8)]
+    for patient in everyone:
+        deadlines.add(patient)
+    now = deadlines.now
+    for which, wait in [*writes, *((which, 2.0) for which in range(8))]:
+        everyone[which].deadline = deadlines.now + wait
+        now += 0.5
+        due = [patient for patient in everyone if patient.deadline <= now]
+        before = [patient.expired for patient in everyone]
+        deadlines.sweep(now)
+        after = [patient.expired for patient in everyone]
+        assert after == [count + (patient in due) for patient, count in zip(everyone, before, strict=True)]
+        for patient in due:
+            patient.deadline = NEVER
+
+
+def test_the_far_are_seldom_looked_at() -> None:
+    """Idle connections cost nothing in most sweeps."""
+    looks = 0
+
+    class Idle(Patient):
+        @property
+        def deadline(self) -> float:
+            nonlocal looks
+            looks += 1
+            return 1_000.0
+
+        @deadline.setter
+        def deadline(self, deadline: float) -> None:
+            """As it is."""
+
+    deadlines = Deadlines(period=0.5, nearest=2.0)
+    deadlines.add(Idle(0.0))
+    for sweep in range(40):
+        deadlines.sweep(sweep / 2)
+    assert looks == 10
 
 
 def test_what_is_discarded_is_watched_no_longer() -> None:
