@@ -96,7 +96,7 @@ async def open_console(
     )
     vault, standings = Vault(database, bell, storage.sealer), Standings(database)
     counters = 1 if storage.redis else settings.workers
-    operators, operator_sessions = Operators(database), OperatorSessions(database)
+    operators, operator_sessions = Operators(database, bell), OperatorSessions(database)
     throttle = Throttle(storage.counters, operator_sessions.addresses, counters=counters)
     console = build_console(
         use_cases=UseCases(

@@ -48,7 +48,7 @@ async def add(
     async with opened() as stores:
         owner = await stores.owner(tenant)
         token, made = await _operators(stores).add(email, tenant_id=owner, read_only=read_only, actor=actor())
-        _show_link(stores, token, made, as_json=as_json)
+        _show_link(stores, token, made, 0, as_json=as_json)
 
 
 @app.command(name="list")
@@ -73,7 +73,8 @@ async def list_(
             found += piece
             if len(piece) < MAX_LISTED:
                 break
-    rows = [described(each) for each in found]
+        made = await operators.tokens_of([each.id for each in found])
+    rows = [described(each, made.get(each.id, 0)) for each in found]
     show_list(rows, COLUMNS, as_json=as_json, none=NONE_YET)
 
 
@@ -98,12 +99,13 @@ async def role(
         operators = _operators(stores)
         found = await _find(operators, email)
         changed = await operators.change(found.id, read_only=read_only, actor=actor())
-    answer(described(changed), f"{changed.email} is a {changed.role} now.", as_json=as_json)
+        made = await _tokens(operators, found)
+    answer(described(changed, made), f"{changed.email} is a {changed.role} now.", as_json=as_json)
 
 
 @app.command
 async def disable(email: Email, /, *, as_json: AsJson = False) -> None:
-    """Keep an operator out; their sessions end at once.
+    """Keep an operator out; their sessions end at once, and the API tokens that they made stop.
 
     For example:
         tenant-router operator disable ada@example.com
@@ -113,7 +115,7 @@ async def disable(email: Email, /, *, as_json: AsJson = False) -> None:
 
 @app.command
 async def enable(email: Email, /, *, as_json: AsJson = False) -> None:
-    """Let a disabled operator sign in again.
+    """Let a disabled operator sign in again; the API tokens that they made go on.
 
     For example:
         tenant-router operator enable ada@example.com
@@ -123,7 +125,9 @@ async def enable(email: Email, /, *, as_json: AsJson = False) -> None:
 
 @app.command
 async def remove(email: Email, /, *, as_json: AsJson = False) -> None:
-    """Remove an operator; their sessions end at once. What they did stays in the audit.
+    """Remove an operator; their sessions end at once, and the API tokens that they made are revoked.
+
+    What they did stays in the audit.
 
     For example:
         tenant-router operator remove ada@example.com
@@ -133,8 +137,10 @@ async def remove(email: Email, /, *, as_json: AsJson = False) -> None:
     async with opened() as stores:
         operators = _operators(stores)
         found = await _find(operators, email)
+        made = await _tokens(operators, found)
         removed = await operators.remove(found.id, actor=actor())
-    answer(described(removed), f"{removed.email} is no operator any more.", as_json=as_json)
+    said = with_tokens(f"{removed.email} is no operator any more.", made, "revoked")
+    answer(described(removed, made), said, as_json=as_json)
 
 
 @app.command
@@ -150,19 +156,27 @@ async def link(email: Email, /, *, as_json: AsJson = False) -> None:
         operators = _operators(stores)
         found = await _find(operators, email)
         token, operator = await operators.new_link(found.id, actor=actor())
-        _show_link(stores, token, operator, as_json=as_json)
+        _show_link(stores, token, operator, await _tokens(operators, found), as_json=as_json)
 
 
-def described(operator: Operator) -> Record:
-    """Describe an operator."""
+def described(operator: Operator, tokens: int) -> Record:
+    """Describe an operator, and say how many API tokens they made."""
     return {
         "id": operator.id,
         "email": operator.email,
         "role": operator.role.value,
         "tenant": operator.slug or "(all)",
         "state": operator.state,
+        "tokens": tokens,
         "created_at": when(operator.created_at),
     }
+
+
+def with_tokens(said: str, tokens: int, become: str) -> str:
+    """Add to what was done to an operator what became of the API tokens that they made."""
+    if not tokens:
+        return said
+    return f"{said} {'An API token' if tokens == 1 else f'{tokens} API tokens'} of theirs: {become}."
 
 
 def no_such_operator() -> NotFound:
@@ -177,13 +191,19 @@ async def _set_disabled(email: str, *, disabled: bool, said: str, as_json: bool)
         operators = _operators(stores)
         found = await _find(operators, email)
         changed = await operators.change(found.id, disabled=disabled, actor=actor())
-    answer(described(changed), f"{changed.email} {said}", as_json=as_json)
+        made = await _tokens(operators, found)
+    told = with_tokens(f"{changed.email} {said}", made, "stopped" if disabled else "going on")
+    answer(described(changed, made), told, as_json=as_json)
 
 
 def _operators(stores: Stores) -> Operators:
     from router.console.operators import Operators  # noqa: PLC0415 - see add
 
-    return Operators(stores.database)
+    return Operators(stores.database, stores.bell)
+
+
+async def _tokens(operators: Operators, operator: Operator) -> int:
+    return (await operators.tokens_of([operator.id])).get(operator.id, 0)
 
 
 async def _find(operators: Operators, email: str) -> Operator:
@@ -195,10 +215,10 @@ async def _find(operators: Operators, email: str) -> Operator:
     return found
 
 
-def _show_link(stores: Stores, token: str, operator: Operator, *, as_json: bool) -> None:
+def _show_link(stores: Stores, token: str, operator: Operator, tokens: int, *, as_json: bool) -> None:
     from router.console.operator_links import link_address  # noqa: PLC0415 - see add
 
     settings = stores.settings
     address = link_address(token, admin_hostname=settings.admin_hostname, port=settings.console_port)
     said = f"For {operator.email}, a {operator.role}: it works once, within a day. It is shown this once."
-    answer({"link": address, **described(operator)}, address, said, as_json=as_json)
+    answer({"link": address, **described(operator, tokens)}, address, said, as_json=as_json)

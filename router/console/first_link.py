@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.console.operator_links import link_address
 from router.console.operators import Operators
+from router.storage.bell import PollBell
 from router.storage.database import Database
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ async def first_link(settings: Settings) -> str | None:
     database = Database(settings.database_url)
     try:
         await database.open()
-        token = await Operators(database).first_link()
+        token = await Operators(database, PollBell()).first_link()
     finally:
         await database.close()
     if token is None:

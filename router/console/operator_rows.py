@@ -57,7 +57,7 @@ class Operator:
     @property
     def principal(self) -> Principal:
         """Who they are at every door of the console."""
-        return Principal(self.id, self.actor, self.tenant_id, self.slug, SCOPES_OF[self.role])
+        return Principal(self.id, self.actor, self.tenant_id, self.slug, SCOPES_OF[self.role], self.id)
 
 
 def selected_operators() -> Select[tuple[object, ...]]:

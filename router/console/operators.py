@@ -23,16 +23,18 @@ from router.console.operator_rows import (
     read_operator,
     selected_operators,
 )
+from router.console.tokens import count_made_by, revoke_made_by, tell_made_by
 from router.errors import Conflict, NotFound
 from router.identity.users import normalise_email
 from router.storage.auditing import note
 from router.storage.schema import new_id, operators, tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from router.storage.changes import Bell
     from router.storage.database import Database
 
 MAX_LISTED: Final = 200
@@ -44,11 +46,13 @@ class Operators:
 
     ``within`` is the tenant that the asker is bound to, or none for whoever may see all: others' operators
     do not exist for them (``NotFound("no_such_operator")``). A change or a disabling ends the operator's
-    sessions in the same transaction. All methods raise ``Unavailable`` when the database is away.
+    sessions in the same transaction; the API tokens that they answer for (tokens.py) do no more than they
+    may within a second. All methods raise ``Unavailable`` when the database is away.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, bell: Bell, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
+        self._bell = bell
         self._clock = clock
 
     async def add(
@@ -102,6 +106,11 @@ class Operators:
         async with self._database.read() as connection:
             return [read_operator(row) for row in await connection.execute(listed)]
 
+    async def tokens_of(self, operator_ids: Sequence[str]) -> Mapping[str, int]:
+        """Count the API tokens that operators answer for, but for those that are expired or revoked."""
+        async with self._database.read() as connection:
+            return await count_made_by(connection, operator_ids, self._clock())
+
     async def change(
         self,
         operator_id: str,
@@ -135,18 +144,32 @@ class Operators:
             await end_sessions(connection, operator_id)
             if after.disabled:  # for good: letting them in again is not to open an old link
                 await void_links(connection, operator_id)
-            await _note(connection, after, actor, *_told(before, after), now)
+            action, detail = _told(before, after)
+            made = await count_made_by(connection, [operator_id], now)
+            if made and before.disabled is not after.disabled:
+                detail["tokens_stopped" if after.disabled else "tokens_resumed"] = made[operator_id]
+            await _note(connection, after, actor, action, detail, now)
+            await tell_made_by(connection, operator_id)
+        await self._bell.ring()
         return after
 
     async def remove(self, operator_id: str, *, actor: str, within: str | None = None) -> Operator:
-        """Remove an operator; answer them as they were. Raises ``Conflict("last_operator")``."""
+        """Remove an operator, and revoke their API tokens; answer them as they were.
+
+        Raises ``Conflict("last_operator")``.
+        """
         now = int(self._clock())
         async with self._database.write() as connection:
             await _lock_platforms(connection)
             before = await locked_operator(connection, operator_id, within)
             await _check_not_last(connection, before, None)
+            made = await count_made_by(connection, [operator_id], now)
+            await revoke_made_by(connection, operator_id, now)
             await connection.execute(delete(operators).where(operators.c.id == operator_id))
-            await _note(connection, before, actor, "operator.remove", {"role": before.role.value}, now)
+            detail = {"role": before.role.value} | ({"tokens_revoked": made[operator_id]} if made else {})
+            await _note(connection, before, actor, "operator.remove", detail, now)
+            await tell_made_by(connection, operator_id)
+        await self._bell.ring()
         return before
 
     async def new_link(

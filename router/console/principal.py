@@ -19,6 +19,8 @@ class Principal:
     """An operator or a token, for one tenant or (``tenant_id`` none) for all and the platform.
 
     ``id`` counts calls, ``actor`` is the name in the audit; ``slug`` is the tenant's short name.
+    ``operator_id`` is the operator who answers for what they do and make: themselves, or whoever a token goes
+    back to; none for a token that was made at the command line.
     """
 
     id: str
@@ -26,6 +28,7 @@ class Principal:
     tenant_id: str | None
     slug: str | None
     scopes: frozenset[Scope]
+    operator_id: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether they may do such a thing at all, to whatever is theirs."""

@@ -81,7 +81,7 @@ async def seed(settings: Settings, upstream: str) -> None:
         for tenant in TENANTS:
             tenant_id = await _seed_tenant(registry, tenant, upstream)
             await _seed_user(users, tenant, tenant_id)
-        await _seed_operator(database, passwords)
+        await _seed_operator(database, bell, passwords)
 
 
 async def _seed_tenant(registry: Registry, tenant: DemoTenant, upstream: str) -> str:
@@ -109,8 +109,8 @@ async def _seed_user(users: Users, tenant: DemoTenant, tenant_id: str) -> None:
         await users.add(tenant_id, tenant.email, tenant.customer, PASSWORD, actor=_ACTOR)
 
 
-async def _seed_operator(database: Database, passwords: Passwords) -> None:
-    operators, sessions = Operators(database), OperatorSessions(database)
+async def _seed_operator(database: Database, bell: Bell, passwords: Passwords) -> None:
+    operators, sessions = Operators(database, bell), OperatorSessions(database)
     if await operators.find_by_email(OPERATOR) is not None:
         return
     link, _ = await operators.add(OPERATOR, tenant_id=None, read_only=False, actor=_ACTOR)

@@ -344,7 +344,10 @@ tokens = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    # Who answers for it; none: made at the command line. No reference: a token outlives nobody by losing it.
+    Column("operator_id", String(32)),
     Index(None, "tenant_id"),
+    Index(None, "operator_id"),
 )
 
 outbox = Table(

@@ -95,3 +95,28 @@ def test_what_cannot_be(shell: Shell) -> None:
         ran = shell("operator", *arguments, "--json")
         assert (ran.code, ran.error) == (code, error)
     assert "operator list" in shell("operator", "link", "nobody@example.com").err
+
+
+def test_what_becomes_of_their_tokens_is_told(shell: Shell) -> None:
+    """How many stop with them, go on with them, and are revoked with them; those of the machine go on."""
+    shell("operator", "add", "root@example.com")
+    made = shell("operator", "add", "ada@example.com", "--json").answer
+    assert made["tokens"] == 0
+    for name in ("one", "two", "of the machine"):
+        shell("token", "add", name, "--scope", "tenants:read")
+    with closing(sqlite3.connect(shell.folder / "data" / "router.db")) as connection, connection:
+        connection.execute("UPDATE tokens SET operator_id = ? WHERE name IN ('one', 'two')", [made["id"]])
+
+    def states() -> dict[str, str]:
+        return {each["name"]: each["state"] for each in shell("token", "list", "--json").answer}
+
+    assert "2 API tokens of theirs: stopped." in shell("operator", "disable", "ada@example.com").out
+    assert states() == {"one": "stopped", "two": "stopped", "of the machine": "valid"}
+    assert "2 API tokens of theirs: going on." in shell("operator", "enable", "ada@example.com").out
+    assert set(states().values()) == {"valid"}
+    assert {each["email"]: each["tokens"] for each in shell("operator", "list", "--json").answer} == {
+        "ada@example.com": 2,
+        "root@example.com": 0,
+    }
+    assert "2 API tokens of theirs: revoked." in shell("operator", "remove", "ada@example.com").out
+    assert states() == {"one": "revoked", "two": "revoked", "of the machine": "valid"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from router.cli.operator import COLUMNS, NONE_YET, no_such_operator
+from router.cli.operator import COLUMNS, NONE_YET, no_such_operator, with_tokens
 from router.cli.output import answer, show_list
 from router.cli.remote.client import Client, Told, escaped
 from router.cli.remote.tenants import Given
 
-_TOLD: Final = ("id", "email", "role", "tenant", "state", "created_at")
+_TOLD: Final = ("id", "email", "role", "tenant", "state", "tokens", "created_at")
 
 
 def add(client: Client, given: Given) -> None:
@@ -35,20 +35,23 @@ def role(client: Client, given: Given) -> None:
 def disable(client: Client, given: Given) -> None:
     """Do ``operator disable``."""
     changed = _change(client, given, {"disabled": True})
-    _answer(changed, f"{changed['email']} cannot sign in any more.", given)
+    said = with_tokens(f"{changed['email']} cannot sign in any more.", changed["tokens"], "stopped")
+    _answer(changed, said, given)
 
 
 def enable(client: Client, given: Given) -> None:
     """Do ``operator enable``."""
     changed = _change(client, given, {"disabled": False})
-    _answer(changed, f"{changed['email']} can sign in again.", given)
+    said = with_tokens(f"{changed['email']} can sign in again.", changed["tokens"], "going on")
+    _answer(changed, said, given)
 
 
 def remove(client: Client, given: Given) -> None:
     """Do ``operator remove``."""
     found = _find(client, given)
     client.delete(_path(found))
-    _answer(found, f"{found['email']} is no operator any more.", given)
+    said = with_tokens(f"{found['email']} is no operator any more.", found["tokens"], "revoked")
+    _answer(found, said, given)
 
 
 def link(client: Client, given: Given) -> None:

@@ -47,7 +47,8 @@ class Bearer:
         allowance = request[ALLOWANCE] = await self._budgets.spend(token.id)
         check(allowance)
         self._tokens.used(token)
-        return Principal(token.id, f"token:{token.id}", token.tenant_id, token.slug, frozenset(token.scopes))
+        actor = f"token:{token.id}"
+        return Principal(token.id, actor, token.tenant_id, token.slug, token.opens, token.operator_id)
 
     async def _find(self, shown: str, address: str) -> Token:
         """Find whose token it is. A wrong one costs its sender's network, and soon not the database."""
@@ -57,7 +58,7 @@ class Bearer:
             token = await self._tokens.find(shown)
         if token is None:
             await self._budgets.note_guess(address)
-            sentence = "The token is not valid: unknown, expired or revoked."
+            sentence = "The token is not valid: unknown, expired, revoked, or of an operator who is disabled."
             raise _unauthorised("invalid_token", sentence, f'{REALM}, error="invalid_token"')
         return token
 

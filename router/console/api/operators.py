@@ -43,7 +43,10 @@ class OperatorWish(Body):
 
 
 class OperatorChange(Body):
-    """What is to be different; what is left out stays. Their sessions end."""
+    """What is to be different; what is left out stays. Their sessions end.
+
+    The API tokens that they made do no more than they may, from then on: nothing while they are disabled.
+    """
 
     read_only: bool | None = Field(None, description="Whether they change nothing.")
     disabled: bool | None = Field(None, description="Whether they are kept out.")
@@ -57,6 +60,9 @@ class OperatorTold(BaseModel):
     tenant: str | None = Field(description=_A_TENANT)
     role: Role
     state: str = Field(description="`active`, `disabled`, or `invited` until their first link was used.")
+    tokens: int = Field(
+        description="API tokens that they made: stopped while they are disabled, revoked with them."
+    )
     version: int
     created_at: datetime
     updated_at: datetime
@@ -158,12 +164,13 @@ class OperatorsEndpoint:
         after = str(place_of(query.after, str)[0]) if query.after is not None else ""
         found = await self._operators.list(within=within, after=after, limit=query.limit + 1)
         rows, following = piece(found, query.limit, lambda operator: (operator.email,))
-        items = [OperatorTold.model_validate(_told(operator)) for operator in rows]
+        made = await self._operators.tokens_of([operator.id for operator in rows])
+        items = [OperatorTold.model_validate(_told(each, made.get(each.id, 0))) for each in rows]
         return Reply(OperatorList(items=items, next=following))
 
     async def _show(self, call: Call[None, None]) -> Reply:
         found = await self._operators.find(call.path["id"], within=call.principal.tenant_id)
-        return _shown(found)
+        return await self._shown(found)
 
     async def _add(self, call: Call[OperatorWish, None]) -> Reply:
         wish, tenant_id = call.body, call.principal.tenant_id
@@ -174,7 +181,7 @@ class OperatorsEndpoint:
         token, made = await self._operators.add(
             wish.email, tenant_id=tenant_id, read_only=wish.read_only, actor=call.actor
         )
-        return self._linked(token, made)
+        return await self._linked(token, made)
 
     async def _change(self, call: Call[OperatorChange, None]) -> Reply:
         wish, within, version = call.body, call.principal.tenant_id, call.version
@@ -191,10 +198,10 @@ class OperatorsEndpoint:
             version=version,
             within=within,
         )
-        return _shown(changed)
+        return await self._shown(changed)
 
     async def _remove(self, call: Call[None, None]) -> Reply:
-        """Their sessions end; what they did stays in the audit."""
+        """Their sessions end, and the tokens that they made; what they did stays in the audit."""
         within = call.principal.tenant_id
         await self._operators.remove(call.path["id"], actor=call.actor, within=within)
         return Reply()
@@ -205,24 +212,28 @@ class OperatorsEndpoint:
         found = await self._operators.find(call.path["id"], within=within)
         check_gives(call.principal, SCOPES_OF[found.role])
         token, operator = await self._operators.new_link(found.id, actor=call.actor, within=within)
-        return self._linked(token, operator)
+        return await self._linked(token, operator)
 
-    def _linked(self, token: str, operator: Operator) -> Reply:
-        told = {**_told(operator), "link": self._address(token)}
+    async def _linked(self, token: str, operator: Operator) -> Reply:
+        told = {**_told(operator, await self._tokens(operator)), "link": self._address(token)}
         return Reply(OperatorLinked.model_validate(told), operator.version)
 
+    async def _shown(self, operator: Operator) -> Reply:
+        told = _told(operator, await self._tokens(operator))
+        return Reply(OperatorTold.model_validate(told), operator.version)
 
-def _shown(operator: Operator) -> Reply:
-    return Reply(OperatorTold.model_validate(_told(operator)), operator.version)
+    async def _tokens(self, operator: Operator) -> int:
+        return (await self._operators.tokens_of([operator.id])).get(operator.id, 0)
 
 
-def _told(operator: Operator) -> dict[str, object]:
+def _told(operator: Operator, tokens: int) -> dict[str, object]:
     return {
         "id": operator.id,
         "email": operator.email,
         "tenant": operator.slug,
         "role": operator.role,
         "state": operator.state,
+        "tokens": tokens,
         "version": operator.version,
         "created_at": datetime.fromtimestamp(operator.created_at, UTC),
         "updated_at": datetime.fromtimestamp(operator.updated_at, UTC),

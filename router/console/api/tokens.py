@@ -36,7 +36,9 @@ class TokenTold(BaseModel):
     name: str
     tenant: str | None = Field(description="The tenant that it speaks for; none, for all.")
     scopes: list[str]
-    state: str = Field(description="`valid`, `expired` or `revoked`.")
+    state: str = Field(
+        description="`valid`, `expired`, `revoked`, or `stopped` while the operator is disabled who made it."
+    )
     created_by: str
     created_at: datetime
     expires_at: datetime | None
@@ -123,7 +125,12 @@ class TokensEndpoint:
             own = ", ".join(sorted(PLATFORMS_OWN))
             raise BadInput("bad_scope", f"A token of one tenant cannot have any of: {own}.")
         secret, made = await self._tokens.add(
-            wish.name, wish.scopes, days=wish.days, tenant_id=tenant_id, actor=call.actor
+            wish.name,
+            wish.scopes,
+            days=wish.days,
+            tenant_id=tenant_id,
+            actor=call.actor,
+            operator_id=call.principal.operator_id,
         )
         return Reply(TokenMade.model_validate({**self._told(made), "token": secret}))
 

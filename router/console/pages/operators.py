@@ -60,11 +60,12 @@ class OperatorsPage(FormPage):
         try:
             place = str(place_of(after, str)[0]) if after else ""
         except BadInput as fault:
-            return facts | {"operators": [], "fault": fault.sentence, "next": ""}
+            return facts | {"operators": [], "tokens": {}, "fault": fault.sentence, "next": ""}
         found = await self._operators.list(within=call.within, after=place, limit=_AT_ONCE + 1)
         rows, following = piece(found, _AT_ONCE, lambda operator: (operator.email,))
         return facts | {
             "operators": rows,
+            "tokens": await self._operators.tokens_of([each.id for each in rows]),
             "fault": "",
             "next": f"{here}?after={following}" if following else "",
         }
@@ -104,7 +105,7 @@ class OperatorAction(Action):
 
 
 class ChangeOperatorAction(OperatorAction):
-    """Let them change things or only look; keep them out or let them in."""
+    """Let them change things or only look; keep them out or let them in, and the tokens that they made."""
 
     path: ClassVar = PLATFORMS + "/{operator}/change"
     back: ClassVar = PLATFORMS

@@ -104,7 +104,12 @@ class TokensPage(FormPage):
         if not days.isascii() or not days.isdigit() or len(days) > 4:  # noqa: PLR2004 - 3650 at most
             raise Faulty({"days": Fault("bad_expiry", "Say for how many days, 1 to 3650.")})
         secret, made = await self._tokens.add(
-            sent["name"], scopes, days=int(days), tenant_id=call.within, actor=call.actor
+            sent["name"],
+            scopes,
+            days=int(days),
+            tenant_id=call.within,
+            actor=call.actor,
+            operator_id=call.principal.operator_id,
         )
         facts = {
             **await self.facts(call),

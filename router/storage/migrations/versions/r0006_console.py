@@ -1,4 +1,4 @@
-"""The console: operators, webhooks, calls that may come twice, traffic; from where the audit's lines came."""
+"""The console: operators and their tokens, webhooks, calls that come twice, traffic, the audit's origins."""
 
 from __future__ import annotations
 
@@ -148,6 +148,8 @@ def upgrade() -> None:
         "webhook_deliveries",
         ["webhook_id", "created_at"],
     )
+    op.add_column("tokens", sa.Column("operator_id", sa.String(length=32)))
+    op.create_index(op.f("ix_tokens_operator_id"), "tokens", ["operator_id"])
     op.add_column("audit", sa.Column("address", sa.String(length=45)))
     op.add_column("audit", sa.Column("tenant_id", sa.String(length=32)))
     op.create_index(op.f("ix_audit_at"), "audit", ["at"])
@@ -212,5 +214,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_audit_at"), "audit")
     op.drop_column("audit", "tenant_id")
     op.drop_column("audit", "address")
+    op.drop_index(op.f("ix_tokens_operator_id"), "tokens")
+    op.drop_column("tokens", "operator_id")
     for table in reversed(_TABLES):
         op.drop_table(table)
