@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ from router.storage.cache import MemoryCache, RedisCache
 from router.storage.database import Database
 from router.storage.migrate import migrate
 from tests.outages import Outage, outage_of
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -253,10 +255,18 @@ def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def database(database_url: str, patient_database: None) -> AsyncIterator[Database]:
     """Open the database at ``database_url``."""
+    others = _threads_of_sqlite()
     opened = Database(database_url)
     await opened.open()
     yield opened
     await opened.close()
+    # A connection whose statement was cancelled is closed behind our back; its thread tells the loop of it.
+    await until(lambda: _threads_of_sqlite() <= others)
+
+
+def _threads_of_sqlite() -> set[threading.Thread]:
+    """Each of the driver's connections has a thread of its own."""
+    return {thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name}
 
 
 @pytest.fixture
