@@ -176,6 +176,21 @@ async def test_a_file_is_judged_as_it_is_dropped(
     assert await console.use_cases.vault.of(console.acme.id) == []
 
 
+async def test_what_is_wrong_with_a_pasted_certificate_is_told_at_the_text(
+    console_port: int, chromium: Browser, session: str
+) -> None:
+    """With the page's script as well as by its form; what was chosen as files is not blamed."""
+    async with window(chromium, console_port, "/tenants/acme/certificate", session=session) as page:
+        await page.click("text=Or paste it")
+        await page.fill("#pasted", "no certificate")
+        await page.wait_for_selector("#pasted-fault >> text=unreadable")
+        assert await page.locator("#files-fault").count() == 0
+        await page.click("text=Check only")
+        await page.wait_for_selector(".summary a[href='#pasted']")
+        assert await page.is_visible("#pasted-fault")
+        assert await page.locator("#files-fault").count() == 0
+
+
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no-scripts"])
 async def test_a_new_operator_sets_up_a_tenant(
     console: Stand,
