@@ -180,7 +180,7 @@ def test_a_picture_is_sent(remote: Elsewhere) -> None:
 
 def test_faults_are_told_as_ever(remote: Elsewhere) -> None:
     """The same codes, sentences and exit codes as on the database, all fields at once."""
-    wrong = ("tenant", "add", "fresh", "--name", "", "--theme-colour", "red", "--upstream", "http://127.0.0.1")
+    wrong = ("tenant", "add", "novo", "--name", "", "--theme-colour", "red", "--upstream", "http://127.0.0.1")
     ran = remote(*wrong, "--json")
     assert ran.code == Exit.BAD_INPUT
     faults = [(each["field"], each["code"]) for each in json.loads(ran.err)["error"]["faults"]]
