@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds of the proxy, seconds that its core was not idle, and seconds that passed."""
+    """Seconds: the CPU time of the proxy, the kernel's part of it, its core not idle, and what passed."""
 
     cpu: float
+    kernel: float
     core: float
     seconds: float
 
@@ -43,8 +44,8 @@ class Meter:
     def usage(self) -> Usage:
         """Return what was used since."""
         now = self._read()
-        cpu, core, seconds = (after - before for after, before in zip(now, self._before, strict=True))
-        return Usage(cpu, core, seconds)
+        return Usage(*(after - before for after, before in zip(now, self._before, strict=True)))
 
-    def _read(self) -> tuple[float, float, float]:
-        return self._process.cpu_seconds(), core_seconds(self._core), time.monotonic()
+    def _read(self) -> tuple[float, float, float, float]:
+        process = self._process
+        return process.cpu_seconds(), process.kernel_seconds(), core_seconds(self._core), time.monotonic()

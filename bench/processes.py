@@ -24,7 +24,8 @@ _START_SECONDS = 30.0
 
 # What stands after the command's name in /proc/PID/stat, which may itself hold spaces: see proc(5).
 _PARENT = 1
-_TIMES = slice(11, 15)
+_TIMES = slice(11, 15)  # user, system; then the same of children that ended
+_SYSTEM_TIMES = slice(12, 15, 2)
 
 
 # The environment first (Caddy and Envoy come from PyPI, see the Makefile); Debian keeps nginx and haproxy
@@ -64,7 +65,11 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """User and system time used so far by it and all it started, threads and ended children included."""
-        return sum(_ticks(pid) for pid in _family(self.pid)) / _TICKS
+        return sum(_ticks(pid, _TIMES) for pid in _family(self.pid)) / _TICKS
+
+    def kernel_seconds(self) -> float:
+        """System time alone, of the same: what the kernel did for it."""
+        return sum(_ticks(pid, _SYSTEM_TIMES) for pid in _family(self.pid)) / _TICKS
 
     def resident_bytes(self) -> int:
         """Return the memory that it and all it started have resident; shared pages count once for each."""
@@ -167,9 +172,9 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _ticks(pid: int) -> int:
+def _ticks(pid: int, times: slice) -> int:
     try:
-        return sum(int(field) for field in _stat(pid)[_TIMES])
+        return sum(int(field) for field in _stat(pid)[times])
     except (FileNotFoundError, ProcessLookupError):
         return 0  # it ended meanwhile: its parent's fields have its time
 

@@ -22,7 +22,8 @@ def _measure(peer: Peer, stage: Stage, effort: Effort) -> Sample:
     meter = Meter(peer.process, stage)
     load = put_load(peer, stage, effort.seconds)
     usage = meter.usage()
-    also = {"requests/s": load.requests / load.seconds, "p99 ms": load.p99}
+    kernel = usage.kernel / load.requests * 1e6
+    also = {"kernel µs": kernel, "requests/s": load.requests / load.seconds, "p99 ms": load.p99}
     return Sample(usage.cpu / load.requests * 1e6, usage.busy, usage.others, also)
 
 
@@ -33,6 +34,6 @@ SCENARIO = Scenario(
     goal="at most nginx + auth_request, a third of Envoy + ext_authz, a fifth of Caddy + forward_auth",
     recipes=RECIPES,
     baselines=(nginx_plain.RECIPE.name, nginx_auth.RECIPE.name),
-    columns=(Column("requests/s"), Column("p99 ms", 1)),
+    columns=(Column("kernel µs", 1), Column("requests/s"), Column("p99 ms", 1)),
     measure=_measure,
 )
