@@ -250,6 +250,8 @@ def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the database take its time: a busy machine is no outage to a test that is about something else."""
     for bound in ("_CONNECT_WAIT", "_LIMIT", "_POOL_WAIT"):
         monkeypatch.setattr(f"router.storage.database.{bound}", 3 * _START_PATIENCE)
+    monkeypatch.setattr("router.storage.engines._CONNECT_TIMEOUT", 3 * _START_PATIENCE)
+    monkeypatch.setattr("router.storage.engines._STATEMENT_TIMEOUT_MS", int(3 * _START_PATIENCE * 1000))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import DisconnectionError
 
 from router.errors import Unavailable
 from router.storage.database import Database
@@ -37,14 +38,21 @@ def outage_of(database: Database, url: str, *, elsewhere: str) -> Outage:
 
 @asynccontextmanager
 async def _sqlite_away(path: str, database: Database) -> AsyncIterator[None]:
-    while database._engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110, SLF001 - no event
-        await asyncio.sleep(0)  # what is in use now would be left to the garbage collector, with a warning
-    await database.close()
+    engine = database._engine  # noqa: SLF001 - what it is connected to is what goes away
+    while engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0)
+    event.listen(engine.sync_engine, "checkout", _forget)
     aside = f"{path}.aside"
     await asyncio.to_thread(_put_aside, path, aside)
     yield
+    event.remove(engine.sync_engine, "checkout", _forget)
     await asyncio.to_thread(os.rmdir, path)
     await asyncio.to_thread(os.rename, aside, path)
+
+
+def _forget(*_connection: object) -> None:
+    """Have the pool close a connection that still knows the file where it was, and make another."""
+    raise DisconnectionError
 
 
 def _put_aside(path: str, aside: str) -> None:

@@ -73,7 +73,7 @@ class Database:
             await prepare_file(self._url)
 
     async def close(self) -> None:
-        """Close every connection; what is still in use is closed when it is given back."""
+        """Close every connection. Whoever uses one gives it back first."""
         await self._engine.dispose()
 
     @asynccontextmanager
