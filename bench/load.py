@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 32
 PACED_CONNECTIONS = 128
+_PAGE = "/invoices"
 
 # wrk takes the server name and Host from the address; only where it connects to is said here.
 _SCRIPT = """\
@@ -55,12 +56,12 @@ end
 _QUIET = 500
 
 
-def put_load(peer: Peer, stage: Stage, seconds: int) -> Load:
-    """Ask ``peer`` for pages for ``seconds``, over connections that are kept and ask again once answered.
+def put_load(peer: Peer, stage: Stage, seconds: int, path: str = _PAGE, *, signed_in: bool = True) -> Load:
+    """Ask ``peer`` for a page for ``seconds``, over connections that are kept and ask again once answered.
 
     Raises ``BenchError`` if a single request failed or was refused: the figures would be of other work.
     """
-    return _run(peer, stage, seconds, CONNECTIONS, _SCRIPT)
+    return _run(peer, stage, seconds, CONNECTIONS, _SCRIPT, path, signed_in=signed_in)
 
 
 def put_paced_load(peer: Peer, stage: Stage, seconds: int, rate: float) -> Load:
@@ -74,14 +75,23 @@ def put_paced_load(peer: Peer, stage: Stage, seconds: int, rate: float) -> Load:
     return replace(load, seconds=load.seconds - (_QUIET + longest / 2) / 1000)
 
 
-def _run(peer: Peer, stage: Stage, seconds: int, connections: int, lua: str) -> Load:
+def _run(
+    peer: Peer,
+    stage: Stage,
+    seconds: int,
+    connections: int,
+    lua: str,
+    path: str = _PAGE,
+    *,
+    signed_in: bool = True,
+) -> Load:
     script = stage.folder / "load.lua"
     script.write_text(lua)
-    headers = {**BROWSER_HEADERS, "Cookie": f"{SESSION_COOKIE}={peer.token}"}
+    headers = BROWSER_HEADERS | ({"Cookie": f"{SESSION_COOKIE}={peer.token}"} if signed_in else {})
     command = [find_program("taskset"), "--cpu-list", str(stage.cores.load), find_program("wrk")]
     command += ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
     command += [part for name, value in headers.items() for part in ("--header", f"{name}: {value}")]
-    command += ["--script", str(script), f"https://{HOSTNAME}:{peer.port}/invoices"]
+    command += ["--script", str(script), f"https://{HOSTNAME}:{peer.port}{path}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 20)
     if ran.returncode != 0:
         raise BenchError(f"wrk ended with {ran.returncode}: {ran.stdout}{ran.stderr}")

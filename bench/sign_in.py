@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stage import Stage
 
-_PATH = "/-/sign-in"
+PATH = "/-/sign-in"
 
 
 def sign_in(port: int, stage: Stage, email: str, password: str) -> str:
@@ -43,7 +43,7 @@ def sign_in(port: int, stage: Stage, email: str, password: str) -> str:
 def _visit(
     connection: http.client.HTTPSConnection, method: str, headers: dict[str, str], body: str
 ) -> tuple[str, dict[str, str]]:
-    connection.request(method, _PATH, body=body or None, headers={**BROWSER_HEADERS, **headers})
+    connection.request(method, PATH, body=body or None, headers={**BROWSER_HEADERS, **headers})
     answer = connection.getresponse()
     cookies: dict[str, str] = {}
     for line in answer.headers.get_all("Set-Cookie", []):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scenarios import bulk, handshakes, idle, keep_alive, latency, scale, websocket
+from scenarios import bulk, handshakes, idle, keep_alive, latency, scale, sign_in_page, websocket
 
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario
@@ -18,5 +18,6 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     idle.SCENARIO,
     websocket.SCENARIO,
     latency.SCENARIO,
+    sign_in_page.SCENARIO,
     scale.SCENARIO,
 )
