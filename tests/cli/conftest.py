@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 import structlog
@@ -53,9 +55,10 @@ class Shell:
         self.folder = folder
         self._capsys = capsys
 
-    def __call__(self, *arguments: str) -> Ran:
+    def __call__(self, *arguments: str, stdin: bytes | None = None) -> Ran:
         """Run a command in this process."""
-        code = main(arguments)
+        with patch("sys.stdin", sys.stdin if stdin is None else TextIOWrapper(BytesIO(stdin))):
+            code = main(arguments)
         said = self._capsys.readouterr()
         return Ran(code, said.out, said.err)
 

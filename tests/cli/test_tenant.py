@@ -207,9 +207,7 @@ def test_a_user_that_cannot_be_is_refused(
     arguments: tuple[str, str], stdin: bytes, code: Exit, error: str, acme: Shell
 ) -> None:
     """A bad password, address or tenant is told by its code, and never with the password in it."""
-    ran = acme.process(
-        "user", "add", *arguments, "--customer", "C-1001", "--password-stdin", "--json", stdin=stdin
-    )
+    ran = acme("user", "add", *arguments, "--customer", "C-1001", "--password-stdin", "--json", stdin=stdin)
     assert (ran.code, ran.error) == (code, error)
     assert "lantern" not in ran.err
 

@@ -18,9 +18,7 @@ PASSWORD = b"violet-anvil-93-cantata"
 @pytest.fixture
 def ada(acme: Shell) -> Shell:
     """A shell with a tenant, and ada@example.com, who signs in there for C-1001."""
-    added = acme.process(
-        "user", "add", "acme", ADA, "--customer", "C-1001", "--password-stdin", stdin=PASSWORD
-    )
+    added = acme("user", "add", "acme", ADA, "--customer", "C-1001", "--password-stdin", stdin=PASSWORD)
     assert added.code == Exit.OK, added.err
     return acme
 

@@ -92,6 +92,7 @@ _LARGE = 1 << 20
 
 KEY = b"k" * 32
 LANGUAGES = Languages.load()
+THEMES = Themes.load(languages=LANGUAGES)
 PLATFORM = Hostname("portal.example")
 BOTH = ("invoice-line", "invitations")
 
@@ -297,7 +298,7 @@ async def _open_stand(
         audit_trail=AuditTrail(database),
         traffic=TrafficLog(database),
         look_at_upstreams=Inspection(pools, port_suffix=b":8443").look,
-        preview=Preview(Renderer(Themes.load()), database).page,
+        preview=Preview(Renderer(THEMES), database).page,
     )
     application = build_console(
         use_cases=use_cases,

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from router.tenants.tenant import Tenant
 
 HTML = b"Accept: text/html"
-ANSWERS = Answers(ErrorPages(Renderer(Themes.load())), public_port=443)
-ELSEWHERE = Answers(ErrorPages(Renderer(Themes.load())), public_port=8443)
-APART = Answers(ErrorPages(Renderer(Themes.load())), public_port=443, console_port=9443)
+PAGES = ErrorPages(Renderer(Themes.load()))
+ANSWERS = Answers(PAGES, public_port=443)
+ELSEWHERE = Answers(PAGES, public_port=8443)
+APART = Answers(PAGES, public_port=443, console_port=9443)
 STRANGERS = [
     visit(host=b"never.portal.example"),
     visit(b"User-Agent: x", target=b"/a?b=c", host=b"gone.portal.example", method=b"POST"),

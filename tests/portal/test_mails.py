@@ -34,7 +34,8 @@ async def find(tenant_id: str) -> Tenant | None:
     return TENANTS.get(tenant_id)
 
 
-MAILS = Mails(Renderer(Themes.load()), find, public_port=443)
+RENDERER = Renderer(Themes.load())
+MAILS = Mails(RENDERER, find, public_port=443)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
@@ -65,7 +66,7 @@ async def test_every_mail_speaks_every_language(kind: str, language: str) -> Non
 )
 def test_a_link_leads_to_the_tenants_own_hostname(kind: str, path: str) -> None:
     """A one-time link is made of the stored hostname and the public port, in text and page alike."""
-    mails = Mails(Renderer(Themes.load()), find, public_port=8443)
+    mails = Mails(RENDERER, find, public_port=8443)
     mail = mails.render(RICH, kind, "en", mail_facts())
     link = f"https://kunden.stadtwerke.example:8443{path}?t={'t' * 43}"
     assert link in mail.text.splitlines()
